@@ -1,0 +1,62 @@
+/**
+ * A saved artefact: `NAME.manifest.json`, `NAME.wasm` (where the target has a binary) and the source in the target's own
+ * language. Only names and contents are made here; writing them is the caller's, since a browser has no files.
+ */
+import { ArtefactError } from './errors.ts';
+import type { Artefact, Manifest } from './manifest.ts';
+import { checkManifest, parseJson } from './validate.ts';
+
+/** One file: a relative path without folders, and its content. */
+export interface ArtefactFile {
+  readonly path: string;
+  readonly content: string | Uint8Array;
+}
+
+const sourceExtension: Readonly<Record<string, string>> = {
+  wasm: 'wat',
+  wgsl: 'wgsl',
+  webgpu: 'wgsl',
+  cuda: 'cu',
+};
+
+const fileStem = (name: string): string => name.replace(/[^A-Za-z0-9._-]/g, '-');
+
+/** The files to save of an artefact, in a fixed order, the same bytes for the same artefact. */
+export function artefactFiles(artefact: Artefact): readonly ArtefactFile[] {
+  const { manifest, source, binary } = artefact;
+  const stem = fileStem(manifest.name);
+  const family = manifest.target.split(/[^A-Za-z0-9]/)[0] ?? '';
+  const files: ArtefactFile[] = [
+    { path: `${stem}.manifest.json`, content: `${JSON.stringify(manifest, null, 2)}\n` },
+    { path: `${stem}.${sourceExtension[family] ?? 'txt'}`, content: source },
+  ];
+  if (binary) files.splice(1, 0, { path: `${stem}.wasm`, content: binary });
+  return files;
+}
+
+/** Reads a saved manifest. Throws ArtefactError A001 (not JSON), A002 (version) or A003 (shape). */
+export const parseManifest = (json: string): Manifest => checkManifest(parseJson(json, 'the manifest'));
+
+/**
+ * An artefact from its files; paths may have folders, other files are ignored. A lost source is no obstacle where a binary
+ * exists. Throws ArtefactError A004 when a needed file is missing, and whatever `parseManifest` throws. Checksums are compared
+ * by the runtime, when it loads the artefact.
+ */
+export function artefactFromFiles(files: Iterable<ArtefactFile>): Artefact {
+  const all = [...files];
+  const ending = (suffix: string): ArtefactFile | undefined => all.find((file) => file.path.endsWith(suffix));
+  const asText = (file: ArtefactFile): string =>
+    typeof file.content === 'string' ? file.content : new TextDecoder().decode(file.content);
+  const manifestFile = ending('.manifest.json');
+  if (!manifestFile)
+    throw new ArtefactError('A004', 'no file ends in .manifest.json; give all files that were saved together');
+  const manifest = parseManifest(asText(manifestFile));
+  const stem = manifestFile.path.slice(0, -'.manifest.json'.length);
+  const binary = all.find((file) => file.path === `${stem}.wasm`)?.content;
+  const source = all.find((file) => file.path.startsWith(`${stem}.`) && /\.(wat|wgsl|cu|txt)$/.test(file.path));
+  if (typeof binary === 'string')
+    throw new ArtefactError('A004', `${stem}.wasm was read as text; read it as bytes instead`);
+  if (!binary && !source)
+    throw new ArtefactError('A004', `neither ${stem}.wasm nor a source file lies beside ${manifestFile.path}`);
+  return { manifest, source: source ? asText(source) : '', ...(binary ? { binary } : {}) };
+}

@@ -1,0 +1,220 @@
+/**
+ * The driver: a checked layer in, an artefact out. Cuts the layer into units, lowers each by its strategy, runs the
+ * pipeline with verification between passes, prints, assembles, and writes the manifest. Same input, same bytes.
+ */
+import { type Artefact, type Launch, type Layout, MANIFEST_VERSION, type Manifest, rowMajor, sha256Hex } from '@espalier/artefact';
+import { type LayerIR, type Size, Sizes } from '@espalier/ir';
+import { costOf } from './cost.ts';
+import { fileSink } from './dump.ts';
+import type { Kernel } from './kernel-ir/types.ts';
+import { verify } from './kernel-ir/verify.ts';
+import { mapStatements } from './kernel-ir/walk.ts';
+import { lowerContract } from './lower/contract.ts';
+import { lowerGeneric } from './lower/generic.ts';
+import { readsOf, writesOf } from './lower/layer-expr.ts';
+import { type Contraction, partition, partitionGenerically, type Unit } from './lower/partition.ts';
+import { lowerRows } from './lower/rows.ts';
+import { usedBuffers } from './passes/flatten.ts';
+import { type Observe, pipelineFor } from './pipeline.ts';
+import { labelled } from './schedule/auto.ts';
+import type { Schedule } from './schedule/steps.ts';
+import { gridOf, toSizeExpr } from './size-expr.ts';
+import type { Capabilities, Target } from './target.ts';
+import { GENERATOR } from './version.ts';
+
+export interface CompileOptions {
+  readonly target: Target;
+  /** Overrides of the target's defaults; an unknown key is an error. */
+  readonly capabilities?: Capabilities;
+  /** `generic` lowers every statement as a plain loop nest; `best` (default) by the strategy its shape calls for. */
+  readonly strategy?: 'best' | 'generic';
+  /** Schedules by kernel name ("k0"), in place of the target's defaults. */
+  readonly schedules?: Readonly<Record<string, Schedule>>;
+  readonly observe?: Observe;
+}
+
+/** Raised for options the compiler can't use; illegal layers never get this far. */
+export class CompileError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(`${code}: ${message}`);
+    this.name = 'CompileError';
+    this.code = code;
+  }
+}
+
+interface Lowered {
+  readonly kernel: Kernel;
+  readonly unit: Unit;
+  readonly schedule: Schedule;
+}
+
+/** Compiles a layer for a target. Deterministic; throws CompileError (C001 unknown capability) and ScheduleRefusal. */
+export async function compile(layer: LayerIR, options: CompileOptions): Promise<Artefact> {
+  const { target } = options;
+  const capabilities = capabilitiesOf(target, options.capabilities ?? {});
+  const observe = observers(layer, options.observe);
+  const lowered = lowerLayer(layer, target, capabilities, options);
+  const layouts = packedLayouts(lowered);
+  const finished = lowered.map(({ kernel, schedule }) => {
+    // Packing is a fact about the layer's data, so every kernel that reads a packed weight sees it packed.
+    let current = withLayouts(kernel, layouts);
+    observe('lower', kernel, 0);
+    for (const pass of pipelineFor(target, capabilities, schedule.filter((s) => s.step !== 'pack'))) {
+      const start = performance.now();
+      current = pass.run(current);
+      const elapsed = performance.now() - start;
+      verify(current, pass.name);
+      observe(pass.name, current, elapsed);
+    }
+    return current;
+  });
+  const header = headerOf(layer, target, lowered);
+  const source = target.print(finished, header, capabilities);
+  const binary = target.assemble === null ? null : await target.assemble(source, layer.name);
+  const checksum = await sha256Hex(binary ?? new TextEncoder().encode(source));
+  const manifest = manifestOf(layer, target, capabilities, lowered, finished, layouts, checksum);
+  return binary === null ? { manifest, source } : { manifest, source, binary };
+}
+
+function capabilitiesOf(target: Target, given: Capabilities): Capabilities {
+  for (const name of Object.keys(given)) {
+    if (!(name in target.defaults)) {
+      throw new CompileError('C001', `${target.name} has no capability "${name}"; it knows ${Object.keys(target.defaults).join(', ')}`);
+    }
+  }
+  return { ...target.defaults, ...given };
+}
+
+function observers(layer: LayerIR, given: Observe | undefined): Observe {
+  const dump = fileSink(layer.name);
+  return (stage, kernel, milliseconds) => {
+    given?.(stage, kernel, milliseconds);
+    dump?.(stage, kernel, milliseconds);
+  };
+}
+
+/** The kernels of a layer with their schedules, before any pass. */
+export function lowerLayer(layer: LayerIR, target: Target, capabilities: Capabilities, options: Pick<CompileOptions, 'strategy' | 'schedules'>): readonly Lowered[] {
+  const units = options.strategy === 'generic' ? partitionGenerically(layer) : partition(layer);
+  const outputs = new Set(layer.tensors.filter((t) => t.role === 'output').map((t) => t.name));
+  let faults = 0;
+  return units.map((unit, i) => {
+    const exported = new Set(outputs);
+    units.forEach((other, j) => {
+      if (j !== i) for (const s of statementsOf(other)) for (const name of readsOf(s)) exported.add(name);
+    });
+    const name = `k${i}`;
+    const kernel = withoutUnused(labelled(lowerUnit(unit, layer, target, capabilities, exported, name)));
+    const schedule = options.schedules?.[name] ?? target.schedule(unit, kernel, capabilities);
+    const numbered = faultsFrom(kernel, faults);
+    faults += kernel.faults.length;
+    return { unit, kernel: numbered, schedule };
+  });
+}
+
+const statementsOf = (unit: Unit): readonly LayerIR['statements'][number][] =>
+  unit.kind === 'rows' ? unit.statements.map((m) => m.statement) : [unit.statement];
+
+function lowerUnit(unit: Unit, layer: LayerIR, target: Target, capabilities: Capabilities, exported: ReadonlySet<string>, name: string): Kernel {
+  switch (unit.kind) {
+    case 'generic':
+      return lowerGeneric(unit.statement, layer, name);
+    case 'rows':
+      return lowerRows(unit, layer, exported, name);
+    case 'contract': {
+      const columns = Sizes.constantOf(columnSize(unit.statement, unit.contraction)) ?? 64;
+      return lowerContract(unit, layer, target.blocking(columns, capabilities), name);
+    }
+  }
+}
+
+const columnSize = (s: LayerIR['statements'][number], c: Contraction): Size => s.axes[c.columnAxis]?.size ?? Sizes.constant(1);
+
+function withoutUnused(kernel: Kernel): Kernel {
+  const used = usedBuffers(kernel);
+  return { ...kernel, buffers: kernel.buffers.filter((b) => used.has(b.name)) };
+}
+
+/** Fault numbers count through the whole layer. */
+function faultsFrom(kernel: Kernel, first: number): Kernel {
+  if (first === 0 || kernel.faults.length === 0) return kernel;
+  const body = mapStatements(kernel.body, (s) => (s.kind === 'check' ? { ...s, fault: s.fault + first } : s));
+  return { ...kernel, body };
+}
+
+/** The layout of every weight some schedule packs; the first to ask decides. */
+function packedLayouts(lowered: readonly Lowered[]): ReadonlyMap<string, Layout> {
+  const layouts = new Map<string, Layout>();
+  for (const { kernel, schedule } of lowered) {
+    for (const step of schedule) {
+      if (step.step !== 'pack' || layouts.has(step.buffer)) continue;
+      const rank = kernel.buffers.find((b) => b.name === step.buffer)?.shape.length;
+      if (rank === undefined) continue;
+      layouts.set(step.buffer, [
+        { part: 'outer', axis: step.axis, block: step.block },
+        ...rowMajor(rank).filter((d) => d.axis !== step.axis),
+        { part: 'inner', axis: step.axis, block: step.block },
+      ]);
+    }
+  }
+  return layouts;
+}
+
+const withLayouts = (kernel: Kernel, layouts: ReadonlyMap<string, Layout>): Kernel => ({
+  ...kernel,
+  buffers: kernel.buffers.map((b) => ({ ...b, layout: (b.space === 'global' ? layouts.get(b.name) : undefined) ?? b.layout })),
+});
+
+function headerOf(layer: LayerIR, target: Target, lowered: readonly Lowered[]): readonly string[] {
+  const fixed = Object.entries(layer.fixed).map(([name, value]) => `${name} = ${value}`);
+  return [
+    `${layer.name} for ${target.name}, generated by ${GENERATOR}. Do not edit: compile again.`,
+    ...(fixed.length > 0 ? [`fixed: ${fixed.join(', ')}`] : []),
+    `runtime dims: ${layer.dims.join(', ') || 'none'}`,
+    ...lowered.map(({ kernel, schedule }) => `${kernel.name}: ${kernel.label}; schedule ${JSON.stringify(schedule)}`),
+  ];
+}
+
+function manifestOf(
+  layer: LayerIR,
+  target: Target,
+  capabilities: Capabilities,
+  lowered: readonly Lowered[],
+  finished: readonly Kernel[],
+  layouts: ReadonlyMap<string, Layout>,
+  checksum: string,
+): Manifest {
+  const named = new Set(lowered.flatMap(({ kernel }) => kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name)));
+  const faults = lowered.flatMap(({ kernel }) => kernel.faults);
+  return {
+    version: MANIFEST_VERSION,
+    name: layer.name,
+    target: target.name,
+    generator: GENERATOR,
+    dims: layer.dims,
+    fixed: layer.fixed,
+    bindings: layer.tensors
+      .filter((t) => named.has(t.name) || t.role === 'input' || t.role === 'output')
+      .map((t) => ({
+        name: t.name,
+        role: t.role === 'local' ? 'workspace' : t.role,
+        storage: t.storage,
+        shape: t.shape.map(toSizeExpr),
+        layout: layouts.get(t.name) ?? rowMajor(t.shape.length),
+      })),
+    launches: lowered.map(({ kernel, unit }, i): Launch => ({
+      kernel: kernel.name,
+      grid: gridOf(kernel),
+      bindings: kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name),
+      dims: kernel.dims,
+      scratch: target.scratch(finished[i] as Kernel),
+      label: kernel.label,
+      ...costOf(statementsOf(unit), layer),
+    })),
+    faults,
+    requires: target.requires(capabilities),
+    numerics: { ...target.numerics(capabilities), trace: layer.statements.some((s) => writesOf(s).length > 1) },
+    checksum,
+  };
+}

@@ -1,0 +1,14 @@
+/** Lowers Layer IR to kernels: Kernel IR, strategies, schedules, the pipeline, targets, artefacts. */
+export { compileGraph } from './compile-graph.ts';
+export { CompileError, type CompileOptions, compile } from './compile.ts';
+export * as kernelIr from './kernel-ir/build.ts';
+export { printExpr, printKernel } from './kernel-ir/print.ts';
+export type * from './kernel-ir/types.ts';
+export { VerifyError, verify } from './kernel-ir/verify.ts';
+export { partition, type Unit } from './lower/partition.ts';
+export { type Observe, pipelineFor, stageNames } from './pipeline.ts';
+export { applySchedule, applyStep } from './schedule/apply.ts';
+export { type Schedule, ScheduleRefusal, type Step } from './schedule/steps.ts';
+export type { Capabilities, KernelPass, Target } from './target.ts';
+export { wasm } from './targets/wasm/index.ts';
+export { GENERATOR } from './version.ts';

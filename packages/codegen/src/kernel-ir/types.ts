@@ -1,0 +1,135 @@
+/**
+ * Kernel IR: how a layer is computed, in loops that any target can print.
+ *
+ * A kernel is a list of statements over buffers. Its vocabulary is workgroup, subgroup and lane; a SIMD machine uses
+ * `vector` loops and vector types, a lane machine binds loops to `workgroup` and `lane` and uses subgroup operations.
+ * Both are subsets of this one language, checked by `verify`: a target's legalise removes what its machine lacks.
+ *
+ * Names are unique within a kernel. Everything is readonly and plain JSON.
+ */
+import type { Layout } from '@espalier/artefact';
+import type { Size, StorageType } from '@espalier/ir';
+
+export type ScalarType = 'f32' | 'i32' | 'bool';
+
+/** `lanes` 1 is a scalar; more is a vector value held by one thread (not lanes of a subgroup). */
+export interface ValueType {
+  readonly scalar: ScalarType;
+  readonly lanes: number;
+}
+
+/**
+ * Elementwise operations; operands and result have equal lanes. Meanings are those of the layer language's operations
+ * (`ScalarOp` in @espalier/ir) and:
+ * `fma` a·b + c, rounded once where the machine can, else twice; `select` mask, then, otherwise (all evaluated);
+ * `nearest` rounds f32 to the nearest integer, ties to even; `bit_*`, `shl`, `shr_s` (arithmetic) and `shr_u` (logical) on i32;
+ * `bits_of` f32 → its bits as i32, `from_bits` back. `exp`, `ln`, `tanh`, `erf` exist until the pass `expand-math`.
+ */
+export type KernelOp =
+  | 'add' | 'sub' | 'mul' | 'div' | 'floordiv' | 'mod' | 'min' | 'max' | 'neg' | 'abs' | 'fma'
+  | 'sqrt' | 'exp' | 'ln' | 'tanh' | 'erf' | 'floor' | 'nearest'
+  | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
+  | 'and' | 'or' | 'not' | 'select'
+  | 'bit_and' | 'bit_or' | 'bit_xor' | 'shl' | 'shr_s' | 'shr_u'
+  | 'bits_of' | 'from_bits'
+  | 'to_f32' | 'to_i32';
+
+/** Operations that can fold many values to one. */
+export type FoldOp = 'add' | 'mul' | 'max' | 'min';
+
+export type Expr =
+  | { readonly kind: 'literal'; readonly value: number; readonly type: ValueType }
+  /** A let, var or loop index. */
+  | { readonly kind: 'ref'; readonly name: string; readonly type: ValueType }
+  /** A runtime dim, i32. */
+  | { readonly kind: 'dim'; readonly name: string; readonly type: ValueType }
+  /** The machine's own indices, i32: of the lane within its workgroup, of the subgroup within the workgroup, of the lane within the subgroup. */
+  | { readonly kind: 'builtin'; readonly which: 'lane' | 'subgroup' | 'subgroup_lane'; readonly type: ValueType }
+  /**
+   * Reads `lanes` consecutive elements of the buffer's physical order, starting at the element `indices` names.
+   * One index per axis of the buffer; after the pass `flatten` a single index into the physical order, to which
+   * `offset` (elements) is added.
+   */
+  | { readonly kind: 'load'; readonly buffer: string; readonly indices: readonly Expr[]; readonly offset: number; readonly type: ValueType }
+  | { readonly kind: 'op'; readonly op: KernelOp; readonly args: readonly Expr[]; readonly type: ValueType }
+  /** One scalar in all lanes. */
+  | { readonly kind: 'splat'; readonly value: Expr; readonly type: ValueType }
+  /** A vector from scalars. */
+  | { readonly kind: 'lanes'; readonly elements: readonly Expr[]; readonly type: ValueType }
+  | { readonly kind: 'extract'; readonly value: Expr; readonly lane: number; readonly type: ValueType }
+  /** All lanes of one vector value folded to a scalar, pairwise: ((0∘2) ∘ (1∘3)) for four. */
+  | { readonly kind: 'fold'; readonly op: FoldOp; readonly value: Expr; readonly type: ValueType }
+  /** The value folded over the lanes of a subgroup; every lane gets the result. Must be reached by all lanes together. */
+  | { readonly kind: 'subgroup_fold'; readonly op: FoldOp; readonly value: Expr; readonly type: ValueType }
+  /** The value another lane of the subgroup holds: that of lane `lane`, or of this lane's number xor `lane`. */
+  | { readonly kind: 'shuffle'; readonly mode: 'index' | 'xor'; readonly value: Expr; readonly lane: Expr; readonly type: ValueType };
+
+/**
+ * How the iterations of a loop are run.
+ * `serial` in order by one thread. `grid`: independent steps, any split among threads or workgroups; at most one per
+ * kernel, outermost. `workgroup`: one iteration a workgroup. `subgroup`, `lane`: iterations dealt out to the subgroups of
+ * a workgroup or the lanes of a subgroup (the extent may exceed their number: they stride). `unrolled` and `vector` are
+ * the schedule's records of loops it has already removed and appear only in dumps.
+ */
+export type Binding = 'serial' | 'grid' | 'workgroup' | 'subgroup' | 'lane';
+
+export type Stmt =
+  /** index = from; index < to; index += step. `to` is evaluated once. `step` > 0. */
+  | {
+      readonly kind: 'for';
+      readonly index: string;
+      /** The name schedule steps know it by; copies of a loop (main part, tail) share it. */
+      readonly label: string;
+      readonly from: Expr;
+      readonly to: Expr;
+      readonly step: number;
+      readonly binding: Binding;
+      readonly body: readonly Stmt[];
+    }
+  | { readonly kind: 'if'; readonly condition: Expr; readonly then: readonly Stmt[]; readonly otherwise: readonly Stmt[] }
+  /** A name for a value. */
+  | { readonly kind: 'let'; readonly name: string; readonly value: Expr }
+  /** A variable; always initialised (targets that don't zero again in loops would be wrong silently). */
+  | { readonly kind: 'var'; readonly name: string; readonly type: ValueType; readonly init: Expr }
+  | { readonly kind: 'assign'; readonly name: string; readonly value: Expr }
+  /** Writes as `load` reads. */
+  | { readonly kind: 'store'; readonly buffer: string; readonly indices: readonly Expr[]; readonly offset: number; readonly value: Expr }
+  /** All lanes of the scope arrive before any leaves, and see each other's stores. */
+  | { readonly kind: 'barrier'; readonly scope: 'workgroup' | 'subgroup' }
+  /** Records fault number `fault` (1-based index into `Kernel.faults`) when the condition is false; execution goes on and must stay memory-safe. */
+  | { readonly kind: 'check'; readonly condition: Expr; readonly fault: number }
+  /**
+   * accumulator[rows × columns] += a[rows × depth] · b[depth × columns] by the matrix units of a subgroup; all three are
+   * workgroup or private buffers holding one fragment in row-major order.
+   */
+  | { readonly kind: 'mma'; readonly accumulator: string; readonly a: string; readonly b: string; readonly rows: number; readonly columns: number; readonly depth: number }
+  | { readonly kind: 'comment'; readonly text: string };
+
+/**
+ * Memory a kernel names. `global`: bound by the runtime. `workgroup`: shared by the lanes of one workgroup; constant
+ * size. `private`: of one thread; a size over runtime dims is allowed, the runtime provides it as scratch.
+ */
+export interface KernelBuffer {
+  readonly name: string;
+  readonly space: 'global' | 'workgroup' | 'private';
+  readonly access: 'read' | 'write' | 'read_write';
+  readonly storage: StorageType;
+  readonly shape: readonly Size[];
+  readonly layout: Layout;
+}
+
+export interface KernelFault {
+  readonly message: string;
+  readonly place: string;
+}
+
+export interface Kernel {
+  readonly name: string;
+  /** What it computes, for people: "y[t, o] = … (contract)". */
+  readonly label: string;
+  readonly buffers: readonly KernelBuffer[];
+  /** Runtime dims it uses, in the layer's order. */
+  readonly dims: readonly string[];
+  readonly body: readonly Stmt[];
+  readonly faults: readonly KernelFault[];
+}

@@ -1,0 +1,194 @@
+/**
+ * Lowering of Layer IR expressions to Kernel IR. Elementwise parts become expressions; reductions, descents, guarded
+ * branches and checked accesses become statements of the current block, and the expression names their result.
+ */
+import { type Expr as LayerExpr, Sizes } from '@espalier/ir';
+import * as k from '../kernel-ir/build.ts';
+import type { Expr, KernelOp, Stmt } from '../kernel-ir/types.ts';
+import { alphaKey, placeOf, textOf } from './layer-expr.ts';
+import type { Scope } from './scope.ts';
+
+type Access = Extract<LayerExpr, { kind: 'access' }>;
+type Reduce = Extract<LayerExpr, { kind: 'reduce' }>;
+export type DescendExpr = Extract<LayerExpr, { kind: 'descend' }>;
+
+export function lowerExpr(e: LayerExpr, scope: Scope): Expr {
+  switch (e.kind) {
+    case 'literal':
+      return e.type === 'f32' ? k.f32(e.value) : e.type === 'i32' ? k.i32(e.value) : k.bool(e.value !== 0);
+    case 'index':
+    case 'local':
+      return scope.lookup(e.name);
+    case 'size':
+      return k.sizeExpr(e.size);
+    case 'access':
+      return lowerAccess(e, scope);
+    case 'op':
+      return lowerOp(e.op, e.args.map((a) => lowerExpr(a, scope)));
+    case 'select':
+      return lowerSelect(e, scope);
+    case 'reduce':
+    case 'descend': {
+      const key = alphaKey(e);
+      const known = scope.cached(key);
+      if (known !== null) return known;
+      const value = e.kind === 'reduce' ? lowerReduce(e, scope) : lowerDescend(e, scope);
+      scope.cache(key, value);
+      return value;
+    }
+  }
+}
+
+function lowerOp(name: KernelOp, args: readonly Expr[]): Expr {
+  const [a, b] = args;
+  // The divisor of an integer division can only be 0 in a loop that does not run; hoisting must not make it trap.
+  if ((name === 'floordiv' || name === 'mod') && a !== undefined && b !== undefined && b.kind !== 'literal') {
+    return k.op(name, a, k.max(b, k.i32(1)));
+  }
+  return k.op(name, ...args);
+}
+
+function lowerAccess(e: Access, scope: Scope): Expr {
+  const handle = scope.handle(e.tensor);
+  if (handle.kind === 'value') return handle.expr;
+  const decl = scope.kernel.tensor(e.tensor);
+  const indices = handle.axes.map((axis) => {
+    const index = lowerExpr(e.indices[axis] as LayerExpr, scope);
+    return e.inBounds[axis] === true ? index : checkedIndex(e, axis, index, scope);
+  });
+  return k.load(handle.buffer, indices, k.scalar(decl.storage === 'f32' || decl.storage === 'f16' ? 'f32' : 'i32'));
+}
+
+/** An index nothing proved in range: checked when it runs, and clamped so that a failed check reads no foreign memory. */
+function checkedIndex(e: Access, axis: number, index: Expr, scope: Scope): Expr {
+  const layer = scope.kernel.layer;
+  const size = scope.kernel.tensor(e.tensor).shape[axis] ?? Sizes.constant(0);
+  const span = e.indices[axis]?.span ?? e.span;
+  const message = `${textOf(layer, span) || 'an index'} lies outside axis ${axis} of ${e.tensor}, 0 … ${Sizes.format(Sizes.subtract(size, Sizes.constant(1)))}`;
+  const fault = scope.kernel.fault(message, placeOf(layer, span));
+  const name = scope.kernel.names.fresh('at');
+  const at = k.index(name);
+  const end = k.sizeExpr(size);
+  scope.emit(
+    k.letStmt(name, index),
+    { kind: 'check', condition: k.op('and', k.op('ge', at, k.i32(0)), k.op('lt', at, end)), fault },
+  );
+  return k.max(k.i32(0), k.min(at, k.sub(end, k.i32(1))));
+}
+
+function lowerSelect(e: Extract<LayerExpr, { kind: 'select' }>, scope: Scope): Expr {
+  const condition = lowerExpr(e.condition, scope);
+  const then = scope.inner();
+  const otherwise = scope.inner();
+  const a = lowerExpr(e.then, then);
+  const b = lowerExpr(e.otherwise, otherwise);
+  if (then.block.length === 0 && otherwise.block.length === 0) return k.op('select', condition, a, b);
+  const name = scope.kernel.names.fresh('chosen');
+  const zero: Expr = { kind: 'literal', value: 0, type: a.type };
+  scope.emit(k.varStmt(name, zero), {
+    kind: 'if',
+    condition,
+    then: [...then.block, k.assign(name, a)],
+    otherwise: [...otherwise.block, k.assign(name, b)],
+  });
+  return k.ref(name, a.type);
+}
+
+const foldOps = { sum: 'add', prod: 'mul', max: 'max', min: 'min' } as const;
+
+function lowerReduce(e: Reduce, scope: Scope): Expr {
+  if (e.op === 'argmax' || e.op === 'argmin') return lowerArg(e, scope);
+  const op = foldOps[e.op];
+  const name = scope.kernel.names.fresh(e.op);
+  const accumulator = k.ref(name, k.scalar(e.type));
+  scope.emit(k.varStmt(name, k.identityOf(op, e.type)));
+  scope.loops(e.indices, (body) => {
+    body.emit(k.assign(name, k.op(op, accumulator, lowerExpr(e.body, body))));
+  });
+  return accumulator;
+}
+
+function lowerArg(e: Reduce, scope: Scope): Expr {
+  const { names } = scope.kernel;
+  const type = e.body.type === 'i32' ? 'i32' : 'f32';
+  const best = names.fresh('best');
+  const at = names.fresh('best_at');
+  const better = e.op === 'argmax' ? 'gt' : 'lt';
+  scope.emit(k.varStmt(best, k.identityOf(e.op === 'argmax' ? 'max' : 'min', type)), k.varStmt(at, k.i32(0)));
+  scope.loops(e.indices, (body) => {
+    const candidate = names.fresh('candidate');
+    const ref = k.ref(candidate, k.scalar(type));
+    body.emit(k.letStmt(candidate, lowerExpr(e.body, body)), {
+      kind: 'if',
+      condition: k.op(better, ref, k.ref(best, k.scalar(type))),
+      then: [k.assign(best, ref), k.assign(at, body.lookup(e.indices[0]?.name ?? ''))],
+      otherwise: [],
+    });
+  });
+  return k.index(at);
+}
+
+function lowerDescend(e: DescendExpr, scope: Scope): Expr {
+  const type = k.scalar(e.type);
+  const total = scope.kernel.names.fresh('walked');
+  if (e.yield !== null) scope.emit(k.varStmt(total, { kind: 'literal', value: 0, type }));
+  const result = walk(e, scope, (body) => {
+    if (e.yield !== null) body.emit(k.assign(total, k.add(k.ref(total, type), lowerExpr(e.yield, body))));
+  });
+  return result ?? k.ref(total, type);
+}
+
+/** Writes the walk itself; `visit` writes what happens at each node. Gives the walk's result, when it has one. */
+export function walk(e: DescendExpr, scope: Scope, visit: (body: Scope) => void): Expr | null {
+  const { names } = scope.kernel;
+  const node = names.fresh(e.node);
+  scope.emit(k.varStmt(node, lowerExpr(e.init, scope)));
+  const level = names.fresh('level');
+  const body = scope.inner();
+  body.bind(e.node, k.index(node));
+  for (const l of e.lets) {
+    const name = names.fresh(l.name);
+    const value = lowerExpr(l.value, body);
+    body.emit(k.letStmt(name, value));
+    body.bind(l.name, k.ref(name, value.type));
+  }
+  if (e.trace !== null) record(e, e.trace, k.index(level), body);
+  visit(body);
+  body.emit(k.assign(node, lowerExpr(e.next, body)));
+  if (Sizes.constantOf(e.levels) !== 0) scope.emit(k.loop(level, k.i32(0), k.sizeExpr(e.levels), body.block));
+  if (e.result === null) return null;
+  const after = scope.inner();
+  after.bind(e.node, k.index(node));
+  const value = lowerExpr(e.result, after);
+  const name = names.fresh('reached');
+  scope.emit(...after.block, k.letStmt(name, value));
+  return k.ref(name, value.type);
+}
+
+const comparisons: ReadonlySet<string> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge']);
+
+/** Stores the node and the score at this level. */
+function record(e: DescendExpr, trace: NonNullable<DescendExpr['trace']>, level: Expr, body: Scope): void {
+  const at = [...trace.indices.map((i) => body.lookup(i.name)), level];
+  const differences: Expr[] = [];
+  const collect = (x: LayerExpr): void => {
+    // A decision may have a name: lets that are no f32 are part of it.
+    const named = x.kind === 'local' && x.type !== 'f32' ? e.lets.find((l) => l.name === x.name) : undefined;
+    if (named !== undefined) collect(named.value);
+    else if (x.kind === 'op' && comparisons.has(x.op)) {
+      const [left, right] = x.args.map((a) => lowerExpr(a, body));
+      if (left !== undefined && right !== undefined && left.type.scalar === 'f32') differences.push(k.sub(left, right));
+    } else if (x.kind === 'op') x.args.forEach(collect);
+    else if (x.kind === 'select') [x.condition, x.then, x.otherwise].forEach(collect);
+  };
+  collect(e.next);
+  const score = differences.reduce<Expr | null>(
+    (closest, d) => (closest === null ? d : k.op('select', k.op('lt', k.op('abs', d), k.op('abs', closest)), d, closest)),
+    null,
+  );
+  const stores: Stmt[] = [
+    k.store(body.kernel.global(trace.nodes, 'write'), at, body.lookup(e.node)),
+    k.store(body.kernel.global(trace.scores, 'write'), at, score ?? k.f32(0)),
+  ];
+  body.emit(...stores);
+}

@@ -1,0 +1,202 @@
+/**
+ * Rows: statements fused row by row. One grid step computes one row of every statement in the unit; results that only
+ * the unit uses stay in values or private arrays. Covers maps, gathers, row reductions (norms, softmax) and walks.
+ *
+ * A walk whose route does not depend on the remaining axes is walked once a row, and what its nodes yield is added to an
+ * array over those axes (`descend`): the choice of a node is never repeated for each output.
+ */
+import { type Expr as LayerExpr, type Size, Sizes, type Statement } from '@espalier/ir';
+import * as k from '../kernel-ir/build.ts';
+import type { Expr, Kernel } from '../kernel-ir/types.ts';
+import { type DescendExpr, lowerExpr, walk } from './expr.ts';
+import { alphaKey, mentionsAny, textOf, visit } from './layer-expr.ts';
+import type { RowStatement, Unit } from './partition.ts';
+import { KernelBuilder, Scope } from './scope.ts';
+import type { LayerIR } from '@espalier/ir';
+
+/** Elements a grid step takes when a unit has a single axis and nothing to reduce. */
+const MAP_BLOCK = 1024;
+
+type RowsUnit = Extract<Unit, { kind: 'rows' }>;
+
+/** What to call a unit: the most specific of the strategies its statements need. */
+function strategyOf(unit: RowsUnit): string {
+  let strategy = 'map';
+  const order = ['map', 'gather', 'rowwise', 'descend'];
+  const raise = (to: string): void => {
+    if (order.indexOf(to) > order.indexOf(strategy)) strategy = to;
+  };
+  for (const { statement } of unit.statements) {
+    visit(statement.value, (e) => {
+      if (e.kind === 'descend') raise('descend');
+      else if (e.kind === 'reduce') raise('rowwise');
+      else if (e.kind === 'access' && e.indices.some((i) => i.kind === 'access')) raise('gather');
+    });
+  }
+  return strategy;
+}
+
+/** Lowers a unit. `exported`: tensors that must reach memory (outputs, and what other units read). */
+export function lowerRows(unit: RowsUnit, layer: LayerIR, exported: ReadonlySet<string>, name: string): Kernel {
+  const kernel = new KernelBuilder(layer);
+  const scope = new Scope(kernel);
+  const rows = rowSizes(unit);
+  const blocked = blockedAxis(unit);
+  if (blocked !== null) lowerBlocked(unit, blocked, scope);
+  else {
+    const grid = kernel.names.fresh('row');
+    const body = scope.inner();
+    const places = decode(k.index(grid), rows, body);
+    for (const member of unit.statements) lowerMember(member, places, body, exported);
+    scope.emit(k.loop(grid, k.i32(0), k.sizeExpr(Sizes.product(rows)), body.block, { binding: 'grid', label: 'row' }));
+  }
+  const text = unit.statements.map((m) => textOf(layer, m.statement.span)).join('; ');
+  return kernel.finish(name, `${strategyOf(unit)}: ${text}`, scope.block);
+}
+
+function rowSizes(unit: RowsUnit): readonly Size[] {
+  const first = unit.statements[0] as RowStatement;
+  return first.rowAxes.map((axis) => first.statement.axes[axis]?.size ?? Sizes.constant(1));
+}
+
+/** A single map over one axis is dealt out in blocks. */
+function blockedAxis(unit: RowsUnit): Statement | null {
+  const [only, more] = unit.statements;
+  if (only === undefined || more !== undefined || only.statement.axes.length !== 1) return null;
+  let plain = true;
+  visit(only.statement.value, (e) => {
+    plain &&= e.kind !== 'reduce' && e.kind !== 'descend';
+  });
+  return plain ? only.statement : null;
+}
+
+function lowerBlocked(_unit: RowsUnit, s: Statement, scope: Scope): void {
+  const { names } = scope.kernel;
+  const axis = s.axes[0] as Statement['axes'][number];
+  const size = k.sizeExpr(axis.size);
+  const block = names.fresh('block');
+  const from = k.mul(k.index(block), k.i32(MAP_BLOCK));
+  const outer = scope.inner();
+  const inner = outer.inner();
+  const at = names.fresh(axis.name);
+  const place = k.add(from, k.index(at));
+  inner.bind(axis.name, place);
+  const value = lowerExpr(s.value, inner);
+  inner.emit(k.store(scope.kernel.global(s.target, 'write'), [place], value));
+  outer.emit(k.loop(at, k.i32(0), k.min(k.i32(MAP_BLOCK), k.sub(size, from)), inner.block, { label: axis.name }));
+  const blocks = k.op('floordiv', k.add(size, k.i32(MAP_BLOCK - 1)), k.i32(MAP_BLOCK));
+  scope.emit(k.loop(block, k.i32(0), blocks, outer.block, { binding: 'grid', label: 'block' }));
+}
+
+/** The index of each row axis from the grid step. */
+function decode(grid: Expr, sizes: readonly Size[], body: Scope): readonly Expr[] {
+  if (sizes.length <= 1) return sizes.map(() => grid);
+  let rest = grid;
+  const places: Expr[] = new Array(sizes.length);
+  for (let r = sizes.length - 1; r >= 0; r--) {
+    const size = k.sizeExpr(sizes[r] as Size);
+    const divisor = size.kind === 'literal' ? k.i32(Math.max(1, size.value)) : k.max(size, k.i32(1));
+    const place = body.kernel.names.fresh(`row_${r}`);
+    const remaining = body.kernel.names.fresh('rest');
+    body.emit(k.letStmt(place, r === 0 ? rest : k.op('mod', rest, divisor)));
+    places[r] = k.index(place);
+    if (r > 0) {
+      body.emit(k.letStmt(remaining, k.op('floordiv', rest, divisor)));
+      rest = k.index(remaining);
+    }
+  }
+  return places;
+}
+
+function lowerMember(member: RowStatement, places: readonly Expr[], body: Scope, exported: ReadonlySet<string>): void {
+  const { statement: s, rowAxes } = member;
+  rowAxes.forEach((axis, row) => {
+    body.bind(s.axes[axis]?.name ?? '', places[row] as Expr);
+  });
+  const restAxes = s.axes.map((_, i) => i).filter((i) => !rowAxes.includes(i));
+  const rest = restAxes.map((i) => s.axes[i] as Statement['axes'][number]);
+  const decl = body.kernel.tensor(s.target);
+  const storage = decl.storage === 'i32' ? 'i32' : 'f32';
+  const isExported = exported.has(s.target);
+  const everyAxis = s.axes.map((a) => a.name);
+
+  if (rest.length === 0) {
+    const value = lowerExpr(s.value, body);
+    const name = body.kernel.names.fresh(s.target);
+    body.emit(k.letStmt(name, value));
+    body.provide(s.target, { kind: 'value', expr: k.ref(name, value.type) });
+    if (isExported) body.emit(k.store(body.kernel.global(s.target, 'write'), everyAxis.map((a) => body.lookup(a)), k.ref(name, value.type)));
+    return;
+  }
+  const target = isExported
+    ? body.kernel.global(s.target, 'write')
+    : body.kernel.scratch(s.target, rest.map((a) => a.size), storage);
+  const write = (inner: Scope, value: Expr): void => {
+    const axes = isExported ? s.axes : rest;
+    inner.emit(k.store(target, axes.map((a) => inner.lookup(a.name)), value));
+  };
+  const walks = hoistableWalks(s, rest.map((a) => a.name));
+  for (const chain of walks) accumulateWalk(chain, rest, body);
+  body.loops(rest, (inner) => write(inner, lowerWithWalks(s.value, walks, inner, rest)));
+  if (!isExported) body.provide(s.target, { kind: 'memory', buffer: target, axes: restAxes });
+}
+
+/** Σ over indices of a walk, as it stands in a statement's value, and the array its yields are added to. */
+interface WalkChain {
+  readonly whole: LayerExpr;
+  readonly sums: readonly { readonly name: string; readonly size: Size }[];
+  readonly descent: DescendExpr;
+  accumulator: string;
+}
+
+/** Walks that yield, under nothing but sums, whose route does not depend on the remaining axes. */
+function hoistableWalks(s: Statement, rest: readonly string[]): readonly WalkChain[] {
+  const names = new Set(rest);
+  const found: WalkChain[] = [];
+  const search = (e: LayerExpr): void => {
+    const chain = chainOf(e);
+    if (chain !== null && !routeMentions(chain.descent, names)) found.push(chain);
+    else if (e.kind === 'op') e.args.forEach(search);
+  };
+  search(s.value);
+  return found;
+}
+
+function chainOf(e: LayerExpr): WalkChain | null {
+  const sums: { name: string; size: Size }[] = [];
+  let inner = e;
+  while (inner.kind === 'reduce' && inner.op === 'sum') {
+    sums.push(...inner.indices);
+    inner = inner.body;
+  }
+  return inner.kind === 'descend' && inner.yield !== null ? { whole: e, sums, descent: inner, accumulator: '' } : null;
+}
+
+const routeMentions = (d: DescendExpr, names: ReadonlySet<string>): boolean =>
+  [d.init, d.next, ...d.lets.map((l) => l.value)].some((e) => mentionsAny(e, names));
+
+function accumulateWalk(chain: WalkChain, rest: readonly { readonly name: string; readonly size: Size }[], body: Scope): void {
+  const type = chain.descent.type;
+  const accumulator = body.kernel.scratch('walked', rest.map((a) => a.size), type);
+  chain.accumulator = accumulator;
+  const zero = type === 'f32' ? k.f32(0) : k.i32(0);
+  const at = (scope: Scope): readonly Expr[] => rest.map((a) => scope.lookup(a.name));
+  body.loops(rest, (inner) => inner.emit(k.store(accumulator, at(inner), zero)));
+  body.loops(chain.sums, (tree) => {
+    walk(chain.descent, tree, (node) => {
+      node.loops(rest, (inner) => {
+        const yielded = lowerExpr(chain.descent.yield as LayerExpr, inner);
+        inner.emit(k.store(accumulator, at(inner), k.add(k.load(accumulator, at(inner), k.scalar(type)), yielded)));
+      });
+    });
+  });
+}
+
+/** The statement's value, with each hoisted walk read from its array. */
+function lowerWithWalks(e: LayerExpr, walks: readonly WalkChain[], scope: Scope, rest: readonly { readonly name: string }[]): Expr {
+  for (const chain of walks) {
+    const value = k.load(chain.accumulator, rest.map((a) => scope.lookup(a.name)), k.scalar(chain.descent.type));
+    scope.cache(alphaKey(chain.whole), value);
+  }
+  return lowerExpr(e, scope);
+}

@@ -1,0 +1,88 @@
+/**
+ * The pass `hoist`: what a loop computes alike in every iteration is computed before it. Loads move only out of loops
+ * that surely run and don't write their buffer; so do lets and checks, which then run once instead of every time.
+ */
+import { exprKey } from '../kernel-ir/affine.ts';
+import * as k from '../kernel-ir/build.ts';
+import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
+import { blocksOf, children, expressionsOf, Names, namesDefined, visitStatements, withBlocks, withChildren, withExpressions } from '../kernel-ir/walk.ts';
+
+type For = Extract<Stmt, { kind: 'for' }>;
+
+export function hoist(kernel: Kernel): Kernel {
+  const names = new Names(kernel);
+  return { ...kernel, body: hoistBlock(kernel.body, names) };
+}
+
+function hoistBlock(body: readonly Stmt[], names: Names): readonly Stmt[] {
+  return body.flatMap((s) => {
+    const inner = withBlocks(s, blocksOf(s).map((b) => hoistBlock(b, names)));
+    return inner.kind === 'for' && inner.binding !== 'grid' ? hoistFrom(inner, names) : [inner];
+  });
+}
+
+const runs = (loop: For): boolean => loop.from.kind === 'literal' && loop.to.kind === 'literal' && loop.to.value > loop.from.value;
+
+function hoistFrom(loop: For, names: Names): readonly Stmt[] {
+  const inside = namesDefined(loop.body);
+  inside.add(loop.index);
+  const stored = new Set<string>();
+  visitStatements(loop.body, (s) => {
+    if (s.kind === 'store') stored.add(s.buffer);
+    if (s.kind === 'assign') inside.add(s.name);
+    if (s.kind === 'mma') stored.add(s.accumulator);
+  });
+  const certain = runs(loop);
+  const memo = new Map<Expr, boolean>();
+  const invariant = (e: Expr): boolean => {
+    const known = memo.get(e);
+    if (known !== undefined) return known;
+    let answer = children(e).every(invariant);
+    if (e.kind === 'ref') answer = !inside.has(e.name);
+    else if (e.kind === 'load') answer &&= certain && !stored.has(e.buffer);
+    else if (e.kind === 'shuffle' || e.kind === 'subgroup_fold' || e.kind === 'builtin') answer = e.kind === 'builtin';
+    memo.set(e, answer);
+    return answer;
+  };
+  const before: Stmt[] = [];
+  const body = loop.body.filter((s) => {
+    if (s.kind === 'let' && invariant(s.value)) {
+      before.push(s);
+      inside.delete(s.name);
+      memo.clear();
+      return false;
+    }
+    if (certain && s.kind === 'check' && invariant(s.condition)) {
+      before.push(s);
+      return false;
+    }
+    return true;
+  });
+  const moved = new Map<string, string>();
+  const lift = (e: Expr): Expr => {
+    if (isCheap(e)) return e;
+    if (!invariant(e)) return withChildren(e, children(e).map(lift));
+    const key = exprKey(e);
+    let name = moved.get(key);
+    if (name === undefined) {
+      name = names.fresh('fixed');
+      moved.set(key, name);
+      before.push(k.letStmt(name, e));
+    }
+    return k.ref(name, e.type);
+  };
+  const liftIn = (block: readonly Stmt[]): readonly Stmt[] =>
+    block.map((s) => {
+      const changed = withExpressions(s, expressionsOf(s).map(lift));
+      return withBlocks(changed, blocksOf(changed).map(liftIn));
+    });
+  const lifted = liftIn(body);
+  return [...before, { ...loop, body: lifted }];
+}
+
+/** At hand, or as cheap to make as to keep: constants, constants in all lanes. */
+function isCheap(e: Expr): boolean {
+  if (e.kind === 'literal' || e.kind === 'ref' || e.kind === 'dim' || e.kind === 'builtin') return true;
+  if (e.kind === 'splat') return e.value.kind === 'literal';
+  return e.kind === 'lanes' && e.elements.every((x) => x.kind === 'literal');
+}

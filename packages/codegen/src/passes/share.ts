@@ -1,0 +1,152 @@
+/**
+ * The pass `share`: within a block, an expression that occurs twice is computed once, under a name. Loads are shared as
+ * long as nothing stores to their buffer in between; expressions over a variable as long as it keeps its value.
+ */
+import * as k from '../kernel-ir/build.ts';
+import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
+import { blocksOf, children, expressionsOf, Names, visitStatements, withBlocks, withChildren, withExpressions } from '../kernel-ir/walk.ts';
+
+/** Gives equal expressions equal numbers, per kernel. */
+class Numbering {
+  readonly #numbers = new Map<string, number>();
+  readonly #known = new WeakMap<Expr, number>();
+
+  of(e: Expr): number {
+    const known = this.#known.get(e);
+    if (known !== undefined) return known;
+    const parts = children(e).map((c) => this.of(c));
+    const key = `${shape(e)}(${parts.join(',')})`;
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = this.#numbers.size;
+      this.#numbers.set(key, number);
+    }
+    this.#known.set(e, number);
+    return number;
+  }
+}
+
+function shape(e: Expr): string {
+  const type = `${e.type.scalar}${e.type.lanes}`;
+  switch (e.kind) {
+    case 'literal':
+      return `#${Object.is(e.value, -0) ? '-0' : e.value}:${type}`;
+    case 'ref':
+      return `r:${e.name}`;
+    case 'dim':
+      return `d:${e.name}`;
+    case 'builtin':
+      return `b:${e.which}`;
+    case 'load':
+      return `l:${e.buffer}+${e.offset}:${type}`;
+    case 'op':
+      return `${e.op}:${type}`;
+    case 'extract':
+      return `x:${e.lane}`;
+    case 'fold':
+    case 'subgroup_fold':
+      return `${e.kind}:${e.op}`;
+    case 'shuffle':
+      return `s:${e.mode}`;
+    default:
+      return `${e.kind}:${type}`;
+  }
+}
+
+/** Not worth a name: at hand already, or folded into the instruction that uses it. */
+const isTrivial = (e: Expr): boolean =>
+  e.kind === 'literal' || e.kind === 'ref' || e.kind === 'dim' || e.kind === 'builtin' || (e.kind === 'splat' && e.value.kind === 'literal') || (e.kind === 'lanes' && e.elements.every((x) => x.kind === 'literal'));
+
+/** What statements change: buffers stored to, variables assigned. */
+function changesOf(s: Stmt): ReadonlySet<string> {
+  const changed = new Set<string>();
+  visitStatements([s], (x) => {
+    if (x.kind === 'store') changed.add(`buffer ${x.buffer}`);
+    else if (x.kind === 'assign') changed.add(x.name);
+    else if (x.kind === 'mma') changed.add(`buffer ${x.accumulator}`);
+    else if (x.kind === 'barrier') changed.add('barrier');
+  });
+  return changed;
+}
+
+function dependsOn(e: Expr, found: Set<string> = new Set()): Set<string> {
+  if (e.kind === 'ref') found.add(e.name);
+  if (e.kind === 'load') {
+    found.add(`buffer ${e.buffer}`);
+    found.add('barrier');
+  }
+  for (const c of children(e)) dependsOn(c, found);
+  return found;
+}
+
+export function share(kernel: Kernel): Kernel {
+  const names = new Names(kernel);
+  return { ...kernel, body: shareBlock(kernel.body, names, new Numbering()) };
+}
+
+interface Group {
+  readonly expr: Expr;
+  readonly first: number;
+  uses: number;
+  name: string | null;
+}
+
+function shareBlock(block: readonly Stmt[], names: Names, numbering: Numbering): readonly Stmt[] {
+  const body = block.map((s) => withBlocks(s, blocksOf(s).map((b) => shareBlock(b, names, numbering))));
+  // First reading: which expressions occur more than once while they keep their value.
+  const alive = new Map<number, Group>();
+  const groups: Map<number, Group>[] = [];
+  body.forEach((s, at) => {
+    const mine = new Map<number, Group>();
+    const count = (e: Expr): void => {
+      if (isTrivial(e)) return;
+      const number = numbering.of(e);
+      const group = alive.get(number);
+      if (group === undefined) {
+        const fresh: Group = { expr: e, first: at, uses: 1, name: null };
+        alive.set(number, fresh);
+        mine.set(number, fresh);
+        children(e).forEach(count);
+      } else {
+        group.uses++;
+        mine.set(number, group);
+      }
+    };
+    const own = expressionsOf(s);
+    const loopEnd = s.kind === 'for';
+    for (const e of own) count(e);
+    groups.push(mine);
+    const changed = changesOf(s);
+    if (changed.size > 0 && !(loopEnd && changed.size === 0)) {
+      for (const [number, group] of alive) {
+        for (const name of dependsOn(group.expr)) {
+          if (changed.has(name)) {
+            alive.delete(number);
+            break;
+          }
+        }
+      }
+    }
+  });
+  // Second reading: name them at their first use.
+  const result: Stmt[] = [];
+  body.forEach((s, at) => {
+    const mine = groups[at] as Map<number, Group>;
+    const use = (e: Expr): Expr => {
+      if (isTrivial(e)) return e;
+      const group = mine.get(numbering.of(e));
+      if (group !== undefined && group.uses > 1) {
+        if (group.name === null) {
+          const value = withChildren(e, children(e).map(use));
+          group.name = names.fresh(e.kind === 'load' ? `${e.buffer}_at` : 'shared');
+          result.push(k.letStmt(group.name, value));
+        }
+        return k.ref(group.name, e.type);
+      }
+      return withChildren(e, children(e).map(use));
+    };
+    const changed = withExpressions(s, expressionsOf(s).map(use));
+    result.push(changed);
+  });
+  return result;
+}

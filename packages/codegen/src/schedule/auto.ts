@@ -1,0 +1,136 @@
+/**
+ * Default schedules for a SIMD machine, found from the loops themselves. For each nest, from outside in: an output loop
+ * whose every access is in order is vectorised as a whole and jammed into a register tile; else its innermost loops are
+ * vectorised one by one. The result is plain data: the steps a tuner would start from.
+ */
+import type { Kernel, Stmt } from '../kernel-ir/types.ts';
+import { Names, visitStatements } from '../kernel-ir/walk.ts';
+import { applyStep } from './apply.ts';
+import { jamLoop } from './jam.ts';
+import { multiplesOf } from './memory.ts';
+import { type Schedule, ScheduleRefusal, type Step } from './steps.ts';
+import { movesInOrder, tripOf, VectoriseError, vectoriseLoop } from './vectorise.ts';
+
+type For = Extract<Stmt, { kind: 'for' }>;
+
+/** What the default schedules need to know of a SIMD machine. */
+export interface SimdMachine {
+  /** f32 values in a vector. */
+  readonly lanes: number;
+  /** Vector registers that accumulators may take. */
+  readonly accumulators: number;
+}
+
+/** Gives every loop its own label, so that steps found for one do not reach another. */
+export function labelled(kernel: Kernel): Kernel {
+  const names = new Names();
+  const label = (body: readonly Stmt[]): readonly Stmt[] =>
+    body.map((s) => {
+      if (s.kind === 'for') return { ...s, label: names.fresh(s.label), body: label(s.body) };
+      if (s.kind === 'if') return { ...s, then: label(s.then), otherwise: label(s.otherwise) };
+      return s;
+    });
+  return { ...kernel, body: label(kernel.body) };
+}
+
+/** A schedule for a kernel whose loops have labels of their own (`labelled`). */
+export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule {
+  const steps: Step[] = [];
+  let current = kernel;
+  const accept = (step: Step): boolean => {
+    try {
+      current = applyStep(current, step);
+      steps.push(step);
+      return true;
+    } catch (error) {
+      if (error instanceof ScheduleRefusal) return false;
+      throw error;
+    }
+  };
+  const consider = (body: readonly Stmt[]): void => {
+    for (const s of body) {
+      if (s.kind === 'if') {
+        consider(s.then);
+        consider(s.otherwise);
+      }
+      if (s.kind !== 'for') continue;
+      if (s.binding === 'serial' && worthVectorising(s, current, machine)) {
+        const step: Step = { step: 'vectorise', loop: s.label, lanes: machine.lanes, accumulators: hasLoop(s) ? 1 : accumulatorsFor(s, machine) };
+        if (accept(step)) {
+          if (hasLoop(s)) accept({ step: 'jam', loop: s.label, by: machine.accumulators });
+          continue;
+        }
+      }
+      consider(s.body);
+    }
+  };
+  consider(kernel.body);
+  return steps;
+}
+
+const hasLoop = (loop: For): boolean => {
+  let found = false;
+  visitStatements(loop.body, (s) => {
+    found ||= s.kind === 'for';
+  });
+  return found;
+};
+
+function worthVectorising(loop: For, kernel: Kernel, machine: SimdMachine): boolean {
+  const trips = tripOf(loop);
+  if (trips !== null && trips < machine.lanes) return false;
+  if (!movesInOrder(loop, kernel, multiplesOf(kernel.body), machine.lanes)) return false;
+  if (!hasLoop(loop)) return true;
+  // An outer loop: only when it could be a tile, that is when nothing but its own results depends on its order.
+  try {
+    vectoriseLoop(loop, { lanes: machine.lanes, accumulators: 1, kernel, names: new Names(kernel), multiples: multiplesOf(kernel.body) });
+  } catch (error) {
+    if (error instanceof VectoriseError) return false;
+    throw error;
+  }
+  return typeof jamLoop(loop, 2, new Names(kernel)) !== 'string';
+}
+
+/** Partial results for a folded loop: enough to hide the latency of the fold when the loop is long. */
+function accumulatorsFor(loop: For, machine: SimdMachine): number {
+  const trips = tripOf(loop);
+  if (trips === null) return 2;
+  return trips >= machine.lanes * 16 ? 4 : trips >= machine.lanes * 4 ? 2 : 1;
+}
+
+/**
+ * The schedule of a contraction: weights packed by panels as wide as the tile, each nest of columns, rows and reduction a
+ * tile of `rows` by `columns` accumulators; loops over staged sums are vectorised.
+ */
+export function contractSchedule(
+  kernel: Kernel,
+  weights: readonly { readonly tensor: string; readonly axis: number }[],
+  tile: { readonly rows: number; readonly columns: number },
+  machine: SimdMachine,
+): Schedule {
+  const packs: Step[] = [...new Map(weights.map((w) => [w.tensor, w])).values()].map((w) => ({
+    step: 'pack',
+    buffer: w.tensor,
+    axis: w.axis,
+    block: tile.columns,
+  }));
+  const steps: Step[] = [...packs];
+  const consider = (body: readonly Stmt[]): void => {
+    for (const s of body) {
+      if (s.kind !== 'for') continue;
+      const [inner] = s.body;
+      if (inner?.kind === 'for' && hasLoop(inner)) {
+        steps.push(
+          { step: 'vectorise', loop: s.label, lanes: machine.lanes, accumulators: 1 },
+          { step: 'jam', loop: s.label, by: tile.columns / machine.lanes },
+          { step: 'jam', loop: inner.label, by: tile.rows },
+        );
+      } else if (s.binding === 'serial' && !hasLoop(s)) {
+        steps.push({ step: 'vectorise', loop: s.label, lanes: machine.lanes, accumulators: 1 });
+      } else consider(s.body);
+    }
+  };
+  consider(kernel.body);
+  return steps;
+}
+

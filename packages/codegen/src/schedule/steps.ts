@@ -1,0 +1,33 @@
+/**
+ * Schedules are data: a list of steps, each a rewrite Kernel → Kernel that keeps the meaning. A step that would be illegal
+ * refuses, with the reason; it never guesses. Loops are named by their label, so that a step reaches every copy (main
+ * part and tail) of a loop that earlier steps split.
+ */
+
+export type Step =
+  /** Cuts a weight's axis into blocks and makes the block the innermost physical dimension. Done to the data once, at load. */
+  | { readonly step: 'pack'; readonly buffer: string; readonly axis: number; readonly block: number }
+  /**
+   * Runs `lanes` iterations of a loop as vector values; what is left over runs in a scalar copy labelled `<label>_tail`.
+   * A reduction over the loop is split into `lanes · accumulators` partial results.
+   */
+  | { readonly step: 'vectorise'; readonly loop: string; readonly lanes: number; readonly accumulators: number }
+  /** Unrolls an outer loop `by` times and merges the copies of the loops inside it: the register tile. */
+  | { readonly step: 'jam'; readonly loop: string; readonly by: number }
+  /** Writes out every iteration of a loop of at most `limit` iterations. */
+  | { readonly step: 'unroll'; readonly loop: string; readonly limit: number };
+
+export type Schedule = readonly Step[];
+
+/** Why a step can't be applied. */
+export class ScheduleRefusal extends Error {
+  readonly step: Step;
+  readonly reason: string;
+
+  constructor(step: Step, reason: string) {
+    super(`schedule step ${JSON.stringify(step)} refused: ${reason}`);
+    this.name = 'ScheduleRefusal';
+    this.step = step;
+    this.reason = reason;
+  }
+}

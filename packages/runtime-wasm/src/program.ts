@@ -1,0 +1,83 @@
+/** Loading an artefact on a WASM device: every check that can be made before anything runs. */
+import { type Artefact, ArtefactError, MANIFEST_VERSION, type Manifest, verifyChecksum } from '@espalier/artefact';
+import type { DeviceInfo, Program } from '@espalier/runtime';
+import { engine, type WasmModule } from './engine.ts';
+import { withSharedMemory } from './shared-import.ts';
+
+/** A loaded artefact. Its kernels have the device's indices from `firstKernel` on, in the order of the manifest's launches. */
+export class WasmProgram implements Program {
+  readonly manifest: Manifest;
+  readonly firstKernel: number;
+  readonly #owner: object;
+  readonly #free: () => void;
+  disposed = false;
+
+  /** `owner` stands for the device; `free` lets go of the kernels. */
+  constructor(owner: object, manifest: Manifest, firstKernel: number, free: () => void) {
+    this.#owner = owner;
+    this.manifest = manifest;
+    this.firstKernel = firstKernel;
+    this.#free = free;
+  }
+
+  /** Whether it was loaded on the device that `owner` stands for. */
+  belongsTo(owner: object): boolean {
+    return this.#owner === owner;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.#free();
+  }
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  'relaxed-simd':
+    'open the device without relaxedSimd: false on an engine that has relaxed SIMD, or compile the layer without it',
+  simd: 'use an engine with 128-bit SIMD (every browser since 2023, Node from 16)',
+};
+
+/** Throws ArtefactError A002, A008, A009 or A013 unless a device of `info` can load the artefact. */
+export function checkLoadable(artefact: Artefact, info: DeviceInfo): Uint8Array {
+  const { manifest, binary } = artefact;
+  if (manifest.target !== info.target)
+    throw new ArtefactError(
+      'A008',
+      `${manifest.name} was compiled for ${manifest.target}, this device runs ${info.target}; compile it for ${info.target}`,
+    );
+  if (manifest.version !== MANIFEST_VERSION)
+    throw new ArtefactError(
+      'A002',
+      `this runtime reads manifests of version ${MANIFEST_VERSION}, ${manifest.name} has version ${manifest.version}; use compiler and runtime of one release`,
+    );
+  const lacking = manifest.requires.find((name) => !info.capabilities[name]);
+  if (lacking !== undefined)
+    throw new ArtefactError(
+      'A009',
+      `${manifest.name} needs ${lacking}, which ${info.name} lacks; ${remedies[lacking] ?? 'compile the layer without it'}`,
+    );
+  if (!binary)
+    throw new ArtefactError('A013', `${manifest.name} has no binary; save and load its .wasm file with its manifest`);
+  return binary;
+}
+
+/** Compiles a loadable artefact's binary. Rejects with ArtefactError A007 (checksum), A010 (the engine's message) or A011. */
+export async function compileArtefact(artefact: Artefact, binary: Uint8Array, shared: boolean): Promise<WasmModule> {
+  await verifyChecksum(artefact);
+  const bytes = shared ? withSharedMemory(binary) : binary;
+  try {
+    return await engine().compile(bytes);
+  } catch (cause) {
+    throw refused(artefact, cause);
+  }
+}
+
+/** The error for code that the engine will not take. */
+export const refused = (artefact: Artefact, cause: unknown): ArtefactError =>
+  new ArtefactError(
+    'A010',
+    `the engine refuses the code of ${artefact.manifest.name}: ${cause instanceof Error ? cause.message : String(cause)}; ` +
+      'compile the layer again with a compiler of this release',
+    { cause },
+  );

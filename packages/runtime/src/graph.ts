@@ -1,0 +1,291 @@
+/**
+ * A compiled graph on a device: artefacts loaded once, weights uploaded once, and for each set of dims that is used an
+ * arena and a prepared submission, kept for the next call. The device may be any that keeps the contract.
+ */
+import type { CompiledGraph, DimValues } from '@espalier/artefact';
+import type { Device, DeviceBuffer, DeviceLaunch, Program, Submission } from './contract.ts';
+import { type DimSource, inferDims } from './dims.ts';
+import { RuntimeError } from './errors.ts';
+import { artefactOf, checkGraph } from './graph-check.ts';
+import { type GraphPlan, planGraph } from './graph-plan.ts';
+import {
+  elementsOf,
+  type HostTensor,
+  type InputTensor,
+  inputParts,
+  storageOf,
+  type WeightTensor,
+} from './tensor-data.ts';
+import { checkWeight, packedKey, uploadWeight } from './weights.ts';
+
+/** A result: a copy of its own, or with `outputs: 'view'` the device's memory. */
+export type OutputTensor = HostTensor<Float32Array | Int32Array>;
+
+export interface GraphRun {
+  readonly inputs: Readonly<Record<string, InputTensor>> | ReadonlyMap<string, InputTensor>;
+  /** Dims that do not follow from the inputs, or that shall be checked against them. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** Tensors to return besides the outputs, by name. Keeping costs memory: kept tensors share none. */
+  readonly keep?: readonly string[] | 'all';
+  /**
+   * `copy` (the default): results are the caller's. `view`: where the host can address the device's memory, results are that
+   * memory, valid until the next run of this graph or the next buffer made on the device, and only to be read.
+   */
+  readonly outputs?: 'copy' | 'view';
+}
+
+export interface GraphOptions {
+  /** Sets of dims (and kept tensors) that stay prepared; the one used longest ago makes way. 4 unless told. */
+  readonly prepared?: number;
+}
+
+interface Prepared extends Disposable {
+  readonly plan: GraphPlan;
+  readonly arena: DeviceBuffer;
+  readonly submission: Submission;
+}
+
+/** The parts of a loaded graph that live on the device. */
+interface Resident {
+  readonly programs: readonly Program[];
+  readonly weights: ReadonlyMap<string, DeviceBuffer>;
+}
+
+/** A graph ready to run. Disposing it frees its weights and arenas; the device stays open. */
+export class GraphInstance implements Disposable {
+  readonly device: Device;
+  readonly compiled: CompiledGraph;
+  readonly #resident: Resident;
+  readonly #limit: number;
+  readonly #prepared = new Map<string, Prepared>();
+  #running = false;
+  #disposed = false;
+
+  /** Use `loadGraph`. */
+  constructor(device: Device, compiled: CompiledGraph, resident: Resident, options: GraphOptions) {
+    this.device = device;
+    this.compiled = compiled;
+    this.#resident = resident;
+    this.#limit = Math.max(1, options.prepared ?? 4);
+  }
+
+  /**
+   * Runs the graph; returns its outputs and the kept tensors by name. Rejects with RuntimeError R001 to R007 (inputs and
+   * dims), R012 (disposed), R013 (the last run has not ended), R015 (unknown name in `keep`), R020 (out of memory), and with
+   * whatever `Submission.run` rejects with.
+   */
+  async run(call: GraphRun): Promise<Map<string, OutputTensor>> {
+    if (this.#disposed) throw new RuntimeError('R012', `graph ${this.compiled.name} was disposed of; load it again`);
+    if (this.#running)
+      throw new RuntimeError(
+        'R013',
+        `graph ${this.compiled.name} is still running; await the last run, or load the graph once for each concurrent caller`,
+      );
+    this.#running = true;
+    try {
+      const inputs = collectInputs(this.compiled, call.inputs);
+      const dims = inferDims(this.compiled.dims, inputs, call.dims);
+      const keep = call.keep === 'all' ? writtenTensors(this.compiled) : [...new Set(call.keep ?? [])];
+      const prepared = this.#prepare(dims, keep);
+      for (const input of inputs) {
+        const place = prepared.plan.tensors.get(input.name);
+        if (place && input.length > 0) prepared.arena.write(input.data, place.byteOffset);
+      }
+      await prepared.submission.run();
+      return await readOutputs(prepared, new Set([...this.compiled.outputs, ...keep]), call.outputs === 'view');
+    } finally {
+      this.#running = false;
+      if (this.#disposed) this.#free();
+    }
+  }
+
+  /** Bytes on the device: packed weights, and the arenas of prepared dims. */
+  get memory(): { readonly weights: number; readonly arenas: number } {
+    const sum = (buffers: Iterable<DeviceBuffer>): number => [...buffers].reduce((a, b) => a + b.byteLength, 0);
+    return {
+      weights: sum(this.#resident.weights.values()),
+      arenas: sum([...this.#prepared.values()].map((prepared) => prepared.arena)),
+    };
+  }
+
+  #prepare(dims: DimValues, keep: readonly string[]): Prepared {
+    const key = JSON.stringify([this.compiled.dims.map((dim) => dims[dim]), [...keep].sort()]);
+    const known = this.#prepared.get(key);
+    if (known) {
+      // A Map keeps insertion order, so putting it in again makes it the latest used.
+      this.#prepared.delete(key);
+      this.#prepared.set(key, known);
+      return known;
+    }
+    const plan = planGraph(this.compiled, dims, keep, this.device.alignment);
+    while (this.#prepared.size >= this.#limit) this.#forgetOldest();
+    for (;;) {
+      try {
+        const prepared = this.#build(plan);
+        this.#prepared.set(key, prepared);
+        return prepared;
+      } catch (error) {
+        // Memory held for other dims is only a cache: give it up before giving up.
+        if (!(error instanceof RuntimeError && error.code === 'R020') || this.#prepared.size === 0) throw error;
+        this.#forgetOldest();
+      }
+    }
+  }
+
+  #build(plan: GraphPlan): Prepared {
+    const { programs, weights } = this.#resident;
+    const arena = this.device.createBuffer(
+      Math.max(plan.arenaBytes, this.device.alignment),
+      `arena of ${this.compiled.name}`,
+    );
+    try {
+      const launches = plan.launches.map(
+        (planned): DeviceLaunch => ({
+          program: programs[planned.artefact] as Program,
+          launch: planned.launch,
+          grid: planned.grid,
+          scratch: planned.scratch,
+          work: planned.work,
+          dims: planned.dims,
+          label: planned.label,
+          buffers: planned.arguments.map((argument) => {
+            if (argument.kind === 'arena') return { buffer: arena, ...argument.place };
+            const buffer = weights.get(packedKey(argument.weight, argument.binding)) as DeviceBuffer;
+            return { buffer, byteOffset: 0, byteLength: buffer.byteLength };
+          }),
+        }),
+      );
+      const submission = this.device.prepare(launches);
+      const free = (): void => {
+        submission[Symbol.dispose]();
+        arena[Symbol.dispose]();
+      };
+      return { plan, arena, submission, [Symbol.dispose]: free };
+    } catch (error) {
+      arena[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #forgetOldest(): void {
+    for (const [key, prepared] of this.#prepared) {
+      this.#prepared.delete(key);
+      prepared[Symbol.dispose]();
+      return;
+    }
+  }
+
+  #free(): void {
+    while (this.#prepared.size > 0) this.#forgetOldest();
+    freeResident(this.#resident);
+  }
+
+  /** Frees everything on the device; during a run, when that run ends. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    if (!this.#running) this.#free();
+  }
+
+  /** The same as `[Symbol.dispose]`. */
+  dispose(): void {
+    this[Symbol.dispose]();
+  }
+}
+
+function freeResident(resident: Resident): void {
+  for (const buffer of resident.weights.values()) buffer[Symbol.dispose]();
+  for (const program of new Set(resident.programs)) program[Symbol.dispose]();
+}
+
+const writtenTensors = (graph: CompiledGraph): readonly string[] => [
+  ...new Set([...graph.inputs, ...graph.steps.flatMap((step) => Object.values(step.tensors))]),
+];
+
+function collectInputs(
+  graph: CompiledGraph,
+  given: GraphRun['inputs'],
+): readonly (DimSource & { readonly data: HostTensor['data'] })[] {
+  const table = given instanceof Map ? (given as ReadonlyMap<string, InputTensor>) : new Map(Object.entries(given));
+  for (const name of table.keys())
+    if (!graph.inputs.includes(name))
+      throw new RuntimeError(
+        'R002',
+        `${graph.name} has no input ${name}; its inputs are ${graph.inputs.join(', ') || '(none)'}`,
+      );
+  return graph.inputs.map((name) => {
+    const tensor = graph.tensors.find((t) => t.name === name);
+    const input = table.get(name);
+    if (input === undefined || tensor === undefined)
+      throw new RuntimeError('R001', `${graph.name} needs input ${name}; its inputs are ${graph.inputs.join(', ')}`);
+    const { data, shape } = inputParts(input);
+    const storage = ArrayBuffer.isView(data) ? storageOf(data) : undefined;
+    if (storage !== tensor.storage)
+      throw new RuntimeError(
+        'R003',
+        `input ${name} of ${graph.name} takes ${tensor.storage === 'f32' ? 'a Float32Array' : 'an Int32Array'}, ` +
+          `got ${(data as object | undefined)?.constructor?.name ?? typeof data}; convert it`,
+      );
+    return { name, declared: tensor.shape, length: data.length, data, ...(shape ? { shape } : {}) };
+  });
+}
+
+async function readOutputs(
+  { plan, arena }: Prepared,
+  names: ReadonlySet<string>,
+  asView: boolean,
+): Promise<Map<string, OutputTensor>> {
+  const results = new Map<string, OutputTensor>();
+  for (const name of names) {
+    const tensor = plan.tensors.get(name);
+    if (!tensor) continue;
+    const { byteOffset, byteLength, shape } = tensor;
+    const bytes = asView && arena.view ? arena.view(byteOffset, byteLength) : await arena.read(byteOffset, byteLength);
+    results.set(name, { data: elementsOf(tensor.storage === 'i32' ? 'i32' : 'f32', bytes), shape });
+  }
+  return results;
+}
+
+/**
+ * Loads a compiled graph: checks it and every weight, loads each distinct artefact once, packs and uploads each weight once
+ * per layout. Weights that the graph does not name are left alone. Rejects with RuntimeError R008, R010, R011 (weights), R014
+ * (steps that do not fit), R020 (out of memory) or ArtefactError; whatever was loaded by then is freed.
+ */
+export async function loadGraph(
+  device: Device,
+  compiled: CompiledGraph,
+  weights: ReadonlyMap<string, WeightTensor>,
+  options: GraphOptions = {},
+): Promise<GraphInstance> {
+  checkGraph(compiled);
+  const uploads = new Map<string, () => DeviceBuffer>();
+  for (const step of compiled.steps)
+    for (const binding of artefactOf(compiled, step).manifest.bindings) {
+      const name = binding.role === 'weight' ? step.weights[binding.name] : undefined;
+      if (name === undefined) continue;
+      const weight = weights.get(name);
+      if (!weight)
+        throw new RuntimeError(
+          'R008',
+          `weight ${name}, which ${step.id} takes as ${binding.name}, is missing; add it to the weights`,
+        );
+      const shape = checkWeight(name, weight, binding, step.id);
+      uploads.set(packedKey(name, binding), () => uploadWeight(device, name, weight, shape, binding.layout));
+    }
+  const programs: Program[] = [];
+  const buffers = new Map<string, DeviceBuffer>();
+  try {
+    const loaded = new Map<string, Program>();
+    for (const artefact of compiled.artefacts) {
+      const key = JSON.stringify(artefact.manifest);
+      const program = loaded.get(key) ?? (await device.load(artefact));
+      loaded.set(key, program);
+      programs.push(program);
+    }
+    for (const [key, upload] of uploads) buffers.set(key, upload());
+  } catch (error) {
+    freeResident({ programs, weights: buffers });
+    throw error;
+  }
+  return new GraphInstance(device, compiled, { programs, weights: buffers }, options);
+}

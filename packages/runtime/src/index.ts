@@ -1,0 +1,10 @@
+/** The contract every runtime keeps, and what is shared by all of them: layers, graphs, weight packing, memory plans, errors. */
+export * from './contract.ts';
+export { formatShape, formatSize, inferDims } from './dims.ts';
+export * from './errors.ts';
+export { GraphInstance, type GraphOptions, type GraphRun, loadGraph, type OutputTensor } from './graph.ts';
+export { checkGraph } from './graph-check.ts';
+export * from './graph-plan.ts';
+export * from './layer.ts';
+export * from './memory-plan.ts';
+export * from './tensor-data.ts';

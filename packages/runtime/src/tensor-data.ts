@@ -1,0 +1,39 @@
+/** Element types of tensors on the host's side, and what callers may pass for an input. */
+import type { StorageType, WeightData } from '@espalier/artefact';
+
+/** A tensor on the host: row-major elements, and the extent of each axis. */
+export interface HostTensor<Data extends WeightData = WeightData> {
+  readonly data: Data;
+  readonly shape: readonly number[];
+}
+
+/** An input: a tensor with its shape, or the elements alone where the shape follows from their number. */
+export type InputTensor = WeightData | HostTensor;
+
+/** A weight as a checkpoint holds it: row-major, with the storage type that `data` is in. */
+export interface WeightTensor extends HostTensor {
+  readonly storage: StorageType;
+}
+
+type ArrayOf = { f32: Float32Array; i32: Int32Array; f16: Uint16Array; i8: Int8Array };
+
+/** The array type of each storage type. f16 travels as the bits. */
+export const arrayTypes = { f32: Float32Array, i32: Int32Array, f16: Uint16Array, i8: Int8Array } as const;
+
+/** The storage type whose elements `data` holds; undefined for an array that is none. */
+export const storageOf = (data: ArrayBufferView): StorageType | undefined =>
+  (Object.keys(arrayTypes) as StorageType[]).find((storage) => data instanceof arrayTypes[storage]);
+
+/** `bytes` as elements of `storage`; shares the memory. `bytes` must be aligned for them. */
+export const elementsOf = <S extends StorageType>(storage: S, bytes: Uint8Array): ArrayOf[S] => {
+  const type = arrayTypes[storage];
+  return new type(
+    bytes.buffer as ArrayBuffer,
+    bytes.byteOffset,
+    bytes.byteLength / type.BYTES_PER_ELEMENT,
+  ) as ArrayOf[S];
+};
+
+/** The parts of an input: `shape` is absent where the caller gave elements alone. */
+export const inputParts = (input: InputTensor): { readonly data: WeightData; readonly shape?: readonly number[] } =>
+  ArrayBuffer.isView(input) ? { data: input } : input;

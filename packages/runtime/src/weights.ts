@@ -1,0 +1,70 @@
+/**
+ * Weights on the device: each is checked against its binding, packed once into the layout that kernels want, and uploaded.
+ * A weight that several steps take in one layout has one buffer. Nothing is retained on the host.
+ */
+import {
+  type Binding,
+  evaluateSize,
+  type Layout,
+  packWeight,
+  physicalLength,
+  type StorageType,
+  storageBytes,
+} from '@espalier/artefact';
+import type { Device, DeviceBuffer } from './contract.ts';
+import { RuntimeError } from './errors.ts';
+import { arrayTypes, elementsOf, storageOf, type WeightTensor } from './tensor-data.ts';
+
+/** Which packed form of a weight a binding takes: equal keys share one buffer. */
+export const packedKey = (name: string, binding: Binding): string =>
+  JSON.stringify([name, binding.storage, binding.shape, binding.layout]);
+
+/** Throws RuntimeError R010 (element type) or R011 (shape) unless `weight` is what `binding` of `step` takes. */
+export function checkWeight(name: string, weight: WeightTensor, binding: Binding, step: string): readonly number[] {
+  const shape = binding.shape.map((size) => evaluateSize(size, {}));
+  const held = storageOf(weight.data);
+  if (weight.storage !== binding.storage || held !== weight.storage)
+    throw new RuntimeError(
+      'R010',
+      `weight ${name} is ${weight.storage}${held === weight.storage ? '' : ` in an array of ${held ?? 'another type'}`}, ` +
+        `${step} takes ${binding.name} as ${binding.storage}; convert it, or compile the layer for ${weight.storage} weights`,
+    );
+  const elements = shape.reduce((a, b) => a * b, 1);
+  const same = weight.shape.length === shape.length && weight.shape.every((size, axis) => size === shape[axis]);
+  if (!same || weight.data.length !== elements)
+    throw new RuntimeError(
+      'R011',
+      `weight ${name} has shape [${weight.shape.join(', ')}] and ${weight.data.length} elements, ${step} takes ${binding.name} ` +
+        `as [${shape.join(', ')}] (${elements} elements); is the checkpoint of this configuration?`,
+    );
+  return shape;
+}
+
+const isRowMajor = (layout: Layout): boolean => layout.every((dim, i) => dim.part === 'whole' && dim.axis === i);
+
+/** Packs and uploads one weight. Where the host addresses the device's memory it is packed in place, else by way of one temporary array. */
+export function uploadWeight(
+  device: Device,
+  name: string,
+  weight: WeightTensor,
+  shape: readonly number[],
+  layout: Layout,
+): DeviceBuffer {
+  const storage: StorageType = weight.storage;
+  const length = physicalLength(layout, shape);
+  const buffer = device.createBuffer(Math.max(length * storageBytes[storage], 4), `weight ${name}`);
+  try {
+    if (isRowMajor(layout)) buffer.write(weight.data);
+    else if (buffer.view)
+      packWeight(weight.data, shape, layout, elementsOf(storage, buffer.view(0, length * storageBytes[storage])));
+    else {
+      const packed = new arrayTypes[storage](length);
+      packWeight(weight.data, shape, layout, packed);
+      buffer.write(packed);
+    }
+  } catch (error) {
+    buffer[Symbol.dispose]();
+    throw error;
+  }
+  return buffer;
+}

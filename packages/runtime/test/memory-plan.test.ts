@@ -1,0 +1,79 @@
+/** Memory plans: blocks alive together never overlap, whatever the blocks; and reuse happens where it plainly can. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { planGraph, planMemory } from '../src/index.ts';
+import { residualGraph } from './support/fake-device.ts';
+
+const block = fc
+  .record({
+    bytes: fc.integer({ min: 0, max: 1000 }),
+    first: fc.integer({ min: -1, max: 20 }),
+    life: fc.nat({ max: 10 }),
+  })
+  .map(({ bytes, first, life }) => ({ bytes, first, last: first + life }));
+
+describe('planMemory', () => {
+  it('never overlaps blocks that are alive together, aligns, and stays within the sum', () => {
+    fc.assert(
+      fc.property(fc.array(block, { maxLength: 40 }), fc.constantFrom(16, 64, 256), (blocks, alignment) => {
+        const { offsets, bytes } = planMemory(blocks, alignment);
+        blocks.forEach((a, i) => {
+          const start = offsets[i] as number;
+          expect(start % alignment).toBe(0);
+          expect(start + a.bytes).toBeLessThanOrEqual(bytes);
+          blocks.slice(0, i).forEach((b, j) => {
+            const together = a.first <= b.last && b.first <= a.last;
+            const other = offsets[j] as number;
+            if (together && a.bytes > 0 && b.bytes > 0)
+              expect(start >= other + b.bytes || start + a.bytes <= other).toBe(true);
+          });
+        });
+        const sum = blocks.reduce((total, { bytes: b }) => total + Math.ceil(b / alignment) * alignment, 0);
+        expect(bytes).toBeLessThanOrEqual(sum);
+      }),
+    );
+  });
+
+  it('puts a chain into two places', () => {
+    const chain = Array.from({ length: 10 }, (_, i) => ({ bytes: 640, first: i, last: i + 1 }));
+    expect(planMemory(chain, 64).bytes).toBe(1280);
+  });
+
+  it('plans sizes beyond 32 bits', () => {
+    const big = Array.from({ length: 3 }, () => ({ bytes: 2 ** 31 + 1, first: 0, last: 0 }));
+    expect(planMemory(big, 64).bytes).toBe(3 * (2 ** 31 + 64));
+  });
+});
+
+describe('planGraph', () => {
+  it('never lets two tensors that are alive together share bytes', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 12 }), fc.nat({ max: 9 }), fc.boolean(), (blocks, S, keepSome) => {
+        const graph = residualGraph(blocks);
+        const keep = keepSome ? ['b0', 'x'] : [];
+        const plan = planGraph(graph, { B: 2, S }, keep, 64);
+        const tensors = [...plan.tensors.values()];
+        for (const a of tensors) {
+          expect(a.byteOffset + a.byteLength).toBeLessThanOrEqual(plan.arenaBytes);
+          for (const b of tensors)
+            if (a !== b && a.first <= b.last && b.first <= a.last && a.byteLength * b.byteLength > 0)
+              expect(a.byteOffset >= b.byteOffset + b.byteLength || b.byteOffset >= a.byteOffset + a.byteLength).toBe(
+                true,
+              );
+        }
+        expect(plan.launches).toHaveLength(S === 0 ? 0 : blocks * 3);
+        // A launch's own arguments never overlap either, its workspace included.
+        for (const launch of plan.launches) {
+          const places = launch.arguments.flatMap((argument) => (argument.kind === 'arena' ? [argument.place] : []));
+          for (const a of places)
+            for (const b of places)
+              if (a !== b)
+                expect(a.byteOffset >= b.byteOffset + b.byteLength || b.byteOffset >= a.byteOffset + a.byteLength).toBe(
+                  true,
+                );
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
