@@ -42,28 +42,37 @@ export function packWeight(source: WeightData, shape: readonly number[], layout:
     target.set(source);
     return;
   }
+  if (length === 0) return;
   const strides = new Array<number>(rank).fill(1);
   for (let a = rank - 2; a >= 0; a--) strides[a] = (strides[a + 1] ?? 1) * (shape[a + 1] ?? 1);
+  // One step along a physical dimension advances its axis by `unit`; runs of the innermost one share all else.
+  const unit = layout.map((dim) => (dim.part === 'outer' ? dim.block : 1));
+  const last = layout.length - 1;
+  const run = physical[last] as number;
+  const lastAxis = (layout[last] as LayoutDim).axis;
+  const lastUnit = unit[last] as number;
+  const step = lastUnit * (strides[lastAxis] as number);
   const place = new Array<number>(layout.length).fill(0);
   const logical = new Array<number>(rank).fill(0);
-  for (let p = 0; p < length; p++) {
-    logical.fill(0);
-    for (let d = 0; d < layout.length; d++) {
-      const dim = layout[d] as LayoutDim;
-      const at = place[d] as number;
-      logical[dim.axis] = (logical[dim.axis] as number) + (dim.part === 'outer' ? at * dim.block : at);
-    }
+  for (let p = 0; p < length; p += run) {
     let offset = 0;
-    let inside = true;
+    let count = run;
     for (let a = 0; a < rank; a++) {
-      inside &&= (logical[a] as number) < (shape[a] as number);
+      const left = (shape[a] as number) - (logical[a] as number);
+      if (a === lastAxis) count = Math.min(count, Math.max(0, Math.ceil(left / lastUnit)));
+      else if (left <= 0) count = 0;
       offset += (logical[a] as number) * (strides[a] as number);
     }
-    target[p] = inside ? (source[offset] as number) : 0;
-    for (let d = layout.length - 1; d >= 0; d--) {
-      place[d] = (place[d] as number) + 1;
-      if ((place[d] as number) < (physical[d] as number)) break;
-      place[d] = 0;
+    for (let i = 0; i < count; i++) target[p + i] = source[offset + i * step] as number;
+    if (count < run) target.fill(0, p + count, p + run);
+    for (let d = last - 1; d >= 0; d--) {
+      const axis = (layout[d] as LayoutDim).axis;
+      const size = physical[d] as number;
+      const next = (place[d] as number) + 1;
+      const carry = next === size;
+      place[d] = carry ? 0 : next;
+      logical[axis] = (logical[axis] as number) + (carry ? 1 - size : 1) * (unit[d] as number);
+      if (!carry) break;
     }
   }
 }

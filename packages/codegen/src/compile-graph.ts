@@ -27,7 +27,11 @@ export async function compileGraph(graph: Graph, options: CompileOptions): Promi
     name: graph.name,
     target: options.target.name,
     dims: graph.dims,
-    tensors: [...graph.tensors.values()].map((t) => ({ name: t.name, storage: t.storage, shape: t.shape.map(toSizeExpr) })),
+    tensors: [...graph.tensors.values()].map((t) => ({
+      name: t.name,
+      storage: t.storage,
+      shape: t.shape.map(toSizeExpr),
+    })),
     inputs: graph.inputs,
     outputs: graph.outputs,
     steps,

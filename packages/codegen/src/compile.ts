@@ -2,7 +2,15 @@
  * The driver: a checked layer in, an artefact out. Cuts the layer into units, lowers each by its strategy, runs the
  * pipeline with verification between passes, prints, assembles, and writes the manifest. Same input, same bytes.
  */
-import { type Artefact, type Launch, type Layout, MANIFEST_VERSION, type Manifest, rowMajor, sha256Hex } from '@espalier/artefact';
+import {
+  type Artefact,
+  type Launch,
+  type Layout,
+  MANIFEST_VERSION,
+  type Manifest,
+  rowMajor,
+  sha256Hex,
+} from '@espalier/artefact';
 import { type LayerIR, type Size, Sizes } from '@espalier/ir';
 import { costOf } from './cost.ts';
 import { fileSink } from './dump.ts';
@@ -60,7 +68,11 @@ export async function compile(layer: LayerIR, options: CompileOptions): Promise<
     // Packing is a fact about the layer's data, so every kernel that reads a packed weight sees it packed.
     let current = withLayouts(kernel, layouts);
     observe('lower', kernel, 0);
-    for (const pass of pipelineFor(target, capabilities, schedule.filter((s) => s.step !== 'pack'))) {
+    for (const pass of pipelineFor(
+      target,
+      capabilities,
+      schedule.filter((s) => s.step !== 'pack'),
+    )) {
       const start = performance.now();
       current = pass.run(current);
       const elapsed = performance.now() - start;
@@ -80,7 +92,10 @@ export async function compile(layer: LayerIR, options: CompileOptions): Promise<
 function capabilitiesOf(target: Target, given: Capabilities): Capabilities {
   for (const name of Object.keys(given)) {
     if (!(name in target.defaults)) {
-      throw new CompileError('C001', `${target.name} has no capability "${name}"; it knows ${Object.keys(target.defaults).join(', ')}`);
+      throw new CompileError(
+        'C001',
+        `${target.name} has no capability "${name}"; it knows ${Object.keys(target.defaults).join(', ')}`,
+      );
     }
   }
   return { ...target.defaults, ...given };
@@ -95,7 +110,12 @@ function observers(layer: LayerIR, given: Observe | undefined): Observe {
 }
 
 /** The kernels of a layer with their schedules, before any pass. */
-export function lowerLayer(layer: LayerIR, target: Target, capabilities: Capabilities, options: Pick<CompileOptions, 'strategy' | 'schedules'>): readonly Lowered[] {
+export function lowerLayer(
+  layer: LayerIR,
+  target: Target,
+  capabilities: Capabilities,
+  options: Pick<CompileOptions, 'strategy' | 'schedules'>,
+): readonly Lowered[] {
   const units = options.strategy === 'generic' ? partitionGenerically(layer) : partition(layer);
   const outputs = new Set(layer.tensors.filter((t) => t.role === 'output').map((t) => t.name));
   let faults = 0;
@@ -116,7 +136,14 @@ export function lowerLayer(layer: LayerIR, target: Target, capabilities: Capabil
 const statementsOf = (unit: Unit): readonly LayerIR['statements'][number][] =>
   unit.kind === 'rows' ? unit.statements.map((m) => m.statement) : [unit.statement];
 
-function lowerUnit(unit: Unit, layer: LayerIR, target: Target, capabilities: Capabilities, exported: ReadonlySet<string>, name: string): Kernel {
+function lowerUnit(
+  unit: Unit,
+  layer: LayerIR,
+  target: Target,
+  capabilities: Capabilities,
+  exported: ReadonlySet<string>,
+  name: string,
+): Kernel {
   switch (unit.kind) {
     case 'generic':
       return lowerGeneric(unit.statement, layer, name);
@@ -129,7 +156,8 @@ function lowerUnit(unit: Unit, layer: LayerIR, target: Target, capabilities: Cap
   }
 }
 
-const columnSize = (s: LayerIR['statements'][number], c: Contraction): Size => s.axes[c.columnAxis]?.size ?? Sizes.constant(1);
+const columnSize = (s: LayerIR['statements'][number], c: Contraction): Size =>
+  s.axes[c.columnAxis]?.size ?? Sizes.constant(1);
 
 function withoutUnused(kernel: Kernel): Kernel {
   const used = usedBuffers(kernel);
@@ -163,7 +191,10 @@ function packedLayouts(lowered: readonly Lowered[]): ReadonlyMap<string, Layout>
 
 const withLayouts = (kernel: Kernel, layouts: ReadonlyMap<string, Layout>): Kernel => ({
   ...kernel,
-  buffers: kernel.buffers.map((b) => ({ ...b, layout: (b.space === 'global' ? layouts.get(b.name) : undefined) ?? b.layout })),
+  buffers: kernel.buffers.map((b) => ({
+    ...b,
+    layout: (b.space === 'global' ? layouts.get(b.name) : undefined) ?? b.layout,
+  })),
 });
 
 function headerOf(layer: LayerIR, target: Target, lowered: readonly Lowered[]): readonly string[] {
@@ -185,7 +216,9 @@ function manifestOf(
   layouts: ReadonlyMap<string, Layout>,
   checksum: string,
 ): Manifest {
-  const named = new Set(lowered.flatMap(({ kernel }) => kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name)));
+  const named = new Set(
+    lowered.flatMap(({ kernel }) => kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name)),
+  );
   const faults = lowered.flatMap(({ kernel }) => kernel.faults);
   return {
     version: MANIFEST_VERSION,
@@ -195,7 +228,7 @@ function manifestOf(
     dims: layer.dims,
     fixed: layer.fixed,
     bindings: layer.tensors
-      .filter((t) => named.has(t.name) || t.role === 'input' || t.role === 'output')
+      .filter((t) => named.has(t.name) || t.role !== 'local')
       .map((t) => ({
         name: t.name,
         role: t.role === 'local' ? 'workspace' : t.role,
@@ -203,15 +236,17 @@ function manifestOf(
         shape: t.shape.map(toSizeExpr),
         layout: layouts.get(t.name) ?? rowMajor(t.shape.length),
       })),
-    launches: lowered.map(({ kernel, unit }, i): Launch => ({
-      kernel: kernel.name,
-      grid: gridOf(kernel),
-      bindings: kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name),
-      dims: kernel.dims,
-      scratch: target.scratch(finished[i] as Kernel),
-      label: kernel.label,
-      ...costOf(statementsOf(unit), layer),
-    })),
+    launches: lowered.map(
+      ({ kernel, unit }, i): Launch => ({
+        kernel: kernel.name,
+        grid: gridOf(kernel),
+        bindings: kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name),
+        dims: kernel.dims,
+        scratch: target.scratch(finished[i] as Kernel),
+        label: kernel.label,
+        ...costOf(statementsOf(unit), layer),
+      }),
+    ),
     faults,
     requires: target.requires(capabilities),
     numerics: { ...target.numerics(capabilities), trace: layer.statements.some((s) => writesOf(s).length > 1) },

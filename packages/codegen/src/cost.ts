@@ -1,12 +1,18 @@
 /** What a statement costs at least, from its definition alone: operations, and bytes if everything is touched once. */
 import { type SizeExpr, storageBytes } from '@espalier/artefact';
 import { type Expr, type LayerIR, type Size, Sizes, type Statement } from '@espalier/ir';
-import { toSizeExpr } from './size-expr.ts';
 import { accessesOf, visit } from './lower/layer-expr.ts';
+import { toSizeExpr } from './size-expr.ts';
 
 /** Floating-point operations (a comparison, an exp or an erf counts one) and least bytes of a unit's statements. */
-export function costOf(statements: readonly Statement[], layer: LayerIR): { readonly flops: SizeExpr; readonly bytes: SizeExpr } {
-  const flops = statements.reduce<Size>((sum, s) => Sizes.add(sum, Sizes.multiply(extent(s.axes), flopsOf(s.value))), []);
+export function costOf(
+  statements: readonly Statement[],
+  layer: LayerIR,
+): { readonly flops: SizeExpr; readonly bytes: SizeExpr } {
+  const flops = statements.reduce<Size>(
+    (sum, s) => Sizes.add(sum, Sizes.multiply(extent(s.axes), flopsOf(s.value))),
+    [],
+  );
   const inside = new Set(statements.map((s) => s.target));
   const bytes = new Map<string, Size>();
   const whole = (name: string): Size => {
@@ -48,7 +54,10 @@ function flopsOf(e: Expr): Size {
       return Sizes.multiply(extent(e.indices), Sizes.add(flopsOf(e.body), Sizes.constant(1)));
     case 'descend': {
       const node = many([...e.lets.map((l) => l.value), e.next, ...(e.yield === null ? [] : [e.yield])]);
-      return Sizes.add(Sizes.multiply(e.levels, Sizes.add(node, Sizes.constant(e.yield === null ? 0 : 1))), flopsOf(e.init));
+      return Sizes.add(
+        Sizes.multiply(e.levels, Sizes.add(node, Sizes.constant(e.yield === null ? 0 : 1))),
+        flopsOf(e.init),
+      );
     }
     default:
       return [];

@@ -1,6 +1,7 @@
 /** Lowers Layer IR to kernels: Kernel IR, strategies, schedules, the pipeline, targets, artefacts. */
-export { compileGraph } from './compile-graph.ts';
+
 export { CompileError, type CompileOptions, compile } from './compile.ts';
+export { compileGraph } from './compile-graph.ts';
 export * as kernelIr from './kernel-ir/build.ts';
 export { printExpr, printKernel } from './kernel-ir/print.ts';
 export type * from './kernel-ir/types.ts';

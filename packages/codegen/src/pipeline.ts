@@ -6,8 +6,8 @@ import type { Kernel } from './kernel-ir/types.ts';
 import { expandMath } from './passes/expand-math/index.ts';
 import { flatten } from './passes/flatten.ts';
 import { fuseMultiplyAdd } from './passes/fuse-multiply-add.ts';
-import { hoist } from './passes/hoist.ts';
-import { share } from './passes/share.ts';
+import { hoistValues } from './passes/hoist.ts';
+import { shareValues } from './passes/share.ts';
 import { applySchedule } from './schedule/apply.ts';
 import type { Schedule } from './schedule/steps.ts';
 import type { Capabilities, KernelPass, Target } from './target.ts';
@@ -17,8 +17,8 @@ export function pipelineFor(target: Target, capabilities: Capabilities, schedule
   return [
     { name: 'schedule', run: (kernel) => applySchedule(kernel, schedule) },
     { name: 'fuse-multiply-add', run: fuseMultiplyAdd },
-    { name: 'share', run: share },
-    { name: 'hoist', run: hoist },
+    { name: 'share', run: shareValues },
+    { name: 'hoist', run: hoistValues },
     { name: 'expand-math', run: expandMath },
     { name: 'flatten', run: flatten },
     ...target.legalise(capabilities),
@@ -26,7 +26,10 @@ export function pipelineFor(target: Target, capabilities: Capabilities, schedule
 }
 
 /** What a person may ask `explain` for, in order: the lowered kernel, then every pass. */
-export const stageNames = (target: Target): readonly string[] => ['lower', ...pipelineFor(target, target.defaults, []).map((p) => p.name)];
+export const stageNames = (target: Target): readonly string[] => [
+  'lower',
+  ...pipelineFor(target, target.defaults, []).map((p) => p.name),
+];
 
 /** Something watching the pipeline: the kernel after each stage, and how long the stage took in milliseconds. */
 export type Observe = (stage: string, kernel: Kernel, milliseconds: number) => void;

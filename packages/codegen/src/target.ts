@@ -2,8 +2,8 @@
  * What a target is: one folder, one object of this type. The driver knows targets only through it.
  */
 import type { SizeExpr } from '@espalier/artefact';
-import type { Unit } from './lower/partition.ts';
 import type { Kernel } from './kernel-ir/types.ts';
+import type { Unit } from './lower/partition.ts';
 import type { Schedule } from './schedule/steps.ts';
 
 /** Facts about a machine that code generation depends on: names and values are the target's own. */
@@ -13,6 +13,8 @@ export type Capabilities = Readonly<Record<string, boolean | number>>;
 export interface Blocking {
   readonly rows: number;
   readonly columns: number;
+  /** Longest stretch of a sum that is accumulated in one go. */
+  readonly depth: number;
 }
 
 /** A rewrite of one kernel, named for dumps. */

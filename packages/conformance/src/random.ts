@@ -17,3 +17,11 @@ export function normal(seed: number): () => number {
   const next = uniform(seed);
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
+
+/** The f16 bit pattern of a number, towards zero: exact for numbers that f16 holds, 0 for those too small to be normal. */
+export function halfBits(value: number): number {
+  const bits = new Int32Array(new Float32Array([value]).buffer)[0] as number;
+  const exponent = ((bits >> 23) & 0xff) - 112;
+  if (exponent <= 0) return (bits >> 16) & 0x8000;
+  return ((bits >> 16) & 0x8000) | (Math.min(30, exponent) << 10) | ((bits >> 13) & 0x3ff);
+}

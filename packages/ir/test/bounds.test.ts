@@ -58,6 +58,20 @@ describe('indices', () => {
     expect(wrong).toEqual(['x nyy']);
   });
 
+  it('that a size of zero would divide are checked', () => {
+    const safe = bounds('T, S', ['input x[S]', 'output y[t in S] = x[(7 * t) % S]']);
+    expect(safe).toEqual(['x y']);
+    const unsafe = bounds('T, S', ['input x[S]', 'output y[t in T] = x[t % S]']);
+    expect(unsafe).toEqual(['x n']);
+  });
+
+  it('of an argument that is used in a dead place and a live one are judged apart', () => {
+    const text = `fn both(v) = (sum i in 0: v) + v\n${layerText('T', 'input n[T]: i32', 'weight w[4]', 'output y[t] = both(w[n[t]])')}`;
+    const layer = layerFromText(text);
+    const value = layer.statements[0]?.value;
+    expect(value?.kind === 'op' && value.args[1]?.kind === 'access' && value.args[1].inBounds).toEqual([false]);
+  });
+
   it('of another size of the run are checked there', () => {
     expect(bounds('S, D', ['input x[S, D]', 'weight p[8]', 'output y[s in S] = x[s, 0] + p[s]'])).toEqual([
       'x yn',
@@ -198,8 +212,9 @@ function evaluate(e: Expr, env: ReadonlyMap<string, number>): number {
         add: () => a + b,
         sub: () => a - b,
         mul: () => a * b,
-        floordiv: () => Math.floor(a / b),
-        mod: () => a - b * Math.floor(a / b),
+        // What a division by 0 gives is nobody's promise: something far away.
+        floordiv: () => (b === 0 ? 1_000_007 : Math.floor(a / b)),
+        mod: () => (b === 0 ? -1_000_003 : a - b * Math.floor(a / b)),
         min: () => Math.min(a, b),
         max: () => Math.max(a, b),
         abs: () => Math.abs(a),
@@ -240,7 +255,7 @@ describe('a proof', () => {
       leaf,
       fc.tuple(tie('term'), fc.constantFrom('+', '-', '*'), tie('term')).map(([a, op, b]) => `(${a} ${op} ${b})`),
       fc
-        .tuple(tie('term'), fc.constantFrom('//', '%'), fc.constantFrom('1', '2', '3', 'S', '(2 * S)'))
+        .tuple(tie('term'), fc.constantFrom('//', '%'), fc.constantFrom('1', '2', '3', 'S', 'R', '(2 * S)'))
         .map(([a, op, b]) => `(${a} ${op} ${b})`),
       fc.tuple(fc.constantFrom('min', 'max'), tie('term'), tie('term')).map(([f, a, b]) => `${f}(${a}, ${b})`),
       tie('term').map((a) => `abs(${a})`),
@@ -259,9 +274,9 @@ describe('a proof', () => {
       fc.property(
         term,
         fc.constantFrom('3', 'S', 'S + 2', '2 * S', 'S * S'),
-        fc.constantFrom('S', '4', 'S + 1'),
+        fc.constantFrom('S', '4', 'S + 1', 'R'),
         (text, size, range) => {
-          const source = layerText('S', `input x[${size}]`, `output y[] = sum i in ${range}, j in S: x[${text}]`);
+          const source = layerText('S, R', `input x[${size}]`, `output y[] = sum i in ${range}, j in S: x[${text}]`);
           // An index that is never inside is a mistake, which is right as well.
           const layer = soundLayer(source);
           if (layer === null) return;
@@ -271,8 +286,17 @@ describe('a proof', () => {
           const shape = layer.tensors[0]?.shape[0] ?? [];
           const value = layer.statements[0]?.value;
           const ranges = value?.kind === 'reduce' ? value.indices : [];
-          for (const s of [0, 1, 2, 3, 7]) {
-            const dims = new Map([['S', s]]);
+          for (const [s, r] of [
+            [0, 3],
+            [1, 0],
+            [2, 5],
+            [3, 3],
+            [7, 1],
+          ] as const) {
+            const dims = new Map([
+              ['S', s],
+              ['R', r],
+            ]);
             const [ni = 0, nj = 0] = ranges.map((r) => Sizes.evaluate(r.size, dims));
             for (let i = 0; i < ni; i++) {
               for (let j = 0; j < nj; j++) {
@@ -280,6 +304,7 @@ describe('a proof', () => {
                   indices[0],
                   new Map([
                     ['S', s],
+                    ['R', r],
                     ['i', i],
                     ['j', j],
                   ]),

@@ -17,7 +17,8 @@ import {
 } from '../src/index.ts';
 
 const folder = join(import.meta.dirname, 'diagnostics');
-const update = process.env['UPDATE_GOLDEN'] === '1';
+const { UPDATE_GOLDEN } = process.env;
+const update = UPDATE_GOLDEN === '1';
 
 /** Mistakes that are too long to keep as files. */
 const generated: Readonly<Record<string, string>> = {

@@ -287,7 +287,7 @@ describe('garbage', () => {
         fc.array(fc.constantFrom(...words), { maxLength: 60 }).map((w) => w.join(' ')),
         survives,
       ),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { embeddedLayers } from '../scripts/embed-layers.ts';
+import { embeddedLayers, frozenLayers } from '../scripts/embed-layers.ts';
 import {
   checkModule,
   DiagnosticError,
@@ -12,6 +12,7 @@ import {
   standardLayerNames,
   standardSource,
 } from '../src/index.ts';
+import { freeze, thaw } from '../src/standard/frozen.ts';
 
 const sizes: Readonly<Record<string, number>> = {
   D: 6,
@@ -41,6 +42,16 @@ describe('the embedded texts', () => {
   it('are those of layers/*.layer', () => {
     const generated = readFileSync(join(import.meta.dirname, '../src/standard/layers.generated.ts'), 'utf8');
     expect(generated, 'run: node packages/ir/scripts/embed-layers.ts').toBe(embeddedLayers());
+  });
+
+  it('have trees that are those the parser makes', () => {
+    const generated = readFileSync(join(import.meta.dirname, '../src/standard/modules.generated.ts'), 'utf8');
+    expect(generated, 'run: node packages/ir/scripts/embed-layers.ts').toBe(frozenLayers());
+    for (const name of standardLayerNames) {
+      const source = `espalier/${name}.layer`;
+      const parsed = parseModule(standardSource(name), source);
+      expect(thaw(freeze(parsed), source)).toEqual(parsed);
+    }
   });
 
   it('come back as they were written', () => {
@@ -81,7 +92,7 @@ describe('options', () => {
     expect(names.length).toBeGreaterThan(8);
     for (const activation of [...names, 'tanh']) {
       const layer = standardLayer('ff', { dims: { D: 3, H: 4, O: 2 }, options: { activation } });
-      expect(layer.fixed['activation']).toBe(activation);
+      expect(layer.fixed).toMatchObject({ activation });
     }
   });
 

@@ -91,7 +91,7 @@ export function closestScore(
         return [
           ...candidates(expr.condition, evaluated),
           ...candidates(expr.then, both(space, evaluated, condition)),
-          ...candidates(expr.otherwise, both(space, evaluated, condition)),
+          ...candidates(expr.otherwise, both(space, evaluated, not)),
         ];
       }
       case 'reduce': {

@@ -26,8 +26,8 @@ export interface WasmOptions {
 }
 
 const MOST_THREADS = 64;
-/** About 30 µs of work for one core: several times what two barriers cost. */
-const MINIMUM_WORK = 200_000;
+/** Some 20 µs of work for one core: more than waking a sleeping thread costs, and far more than a barrier (0.3 µs). */
+const MINIMUM_WORK = 100_000;
 
 const threadCount = (threads: WasmOptions['threads']): number => {
   if (threads === 'auto') return Math.min(MOST_THREADS, hardwareThreads());

@@ -3,7 +3,7 @@ import { type DeviceLaunch, loadLayer } from '@espalier/runtime';
 import { describe, expect, it } from 'vitest';
 import { openWasm, type WasmBuffer, type WasmDevice, type WasmProgram } from '../src/index.ts';
 import { failure } from './support/failure.ts';
-import { gatherArtefact, scaleArtefact } from './support/kernels.ts';
+import { gatherArtefact, scaleArtefact, trapArtefact } from './support/kernels.ts';
 import { randomFloats } from './support/random.ts';
 
 const range = (buffer: WasmBuffer) => ({ buffer, byteOffset: 0, byteLength: buffer.byteLength });
@@ -130,6 +130,32 @@ describe.each([1, 2])('with %i threads', (threads) => {
     expect(await failure(buffer.read(-1, 1))).toBeInstanceOf(RangeError);
     buffer.write(Uint8Array.of(1, 2, 3), 7);
     expect(await buffer.read(6)).toEqual(Uint8Array.of(0, 1, 2, 3));
+  });
+
+  it('waits for a thread that takes long, while events are handled, and goes on', async () => {
+    using device = await open();
+    const waste = `(loop (br_if 0 (i32.lt_u (local.tee $spin (i32.add (local.get $spin) (i32.const 1))) (i32.const 150000000))))`;
+    const program = await device.load(trapArtefact(waste));
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => device.createBuffer(400, name)) as [
+      WasmBuffer,
+      WasmBuffer,
+      WasmBuffer,
+    ];
+    const step = (from: WasmBuffer, to: WasmBuffer): DeviceLaunch => ({
+      ...launchOf(program, [from, to], 100),
+      dims: [],
+    });
+    using submission = device.prepare([step(a, b), step(b, c)]);
+    for (const slow of [99, 0]) {
+      const values = randomFloats(100, slow).map(Math.abs);
+      values[slow] = -1;
+      a.write(values);
+      const run = submission.run();
+      // Read at once: it must wait for the run.
+      const result = c.read();
+      await run;
+      expect(new Float32Array((await result).buffer)).toEqual(values);
+    }
   });
 
   it('runs layers that callers start together, one after the other', async () => {

@@ -20,11 +20,18 @@ export interface DimSource {
 export const formatSize = (expr: SizeExpr): string => {
   if (!Array.isArray(expr)) return String(expr);
   const [op, left, right] = expr as readonly [string, SizeExpr, SizeExpr];
-  const part = (side: SizeExpr): string =>
-    Array.isArray(side) && (op === '*' || side[0] !== op) && /^[-+*]$/.test(side[0])
-      ? `(${formatSize(side)})`
-      : formatSize(side);
-  return /^[-+*]$/.test(op) ? `${part(left)} ${op} ${part(right)}` : `${op}(${formatSize(left)}, ${formatSize(right)})`;
+  const level = (o: string): number => (o === '*' ? 2 : o === '+' || o === '-' ? 1 : 3);
+  const part = (side: SizeExpr, right: boolean): string => {
+    const text = formatSize(side);
+    if (!Array.isArray(side)) return text;
+    const inner = level(side[0]);
+    return inner < level(op) || (right && inner === level(op) && op !== side[0]) || (right && side[0] === '-')
+      ? `(${text})`
+      : text;
+  };
+  return /^[-+*]$/.test(op)
+    ? `${part(left, false)} ${op} ${part(right, true)}`
+    : `${op}(${formatSize(left)}, ${formatSize(right)})`;
 };
 
 /** A declared shape with the values known so far: [T = 5, 768]. */
@@ -54,13 +61,23 @@ const isLinear = (expr: SizeExpr, dim: string): boolean => {
   return isLinear(left, dim) && isLinear(right, dim);
 };
 
-/** The one value of `dim` for which `expr` is `value`, all its other dims being known; undefined where there is none or more than one. */
-function solve(expr: SizeExpr, value: number, known: DimValues, dim: string): number | undefined {
+/** `expr` as a line over `dim`, all its other dims being known; undefined where it is none, or a level one. */
+function lineOf(
+  expr: SizeExpr,
+  known: DimValues,
+  dim: string,
+): { readonly atZero: number; readonly slope: number } | undefined {
   if (dimsOf(expr).filter((name) => name === dim).length !== 1 || !isLinear(expr, dim)) return undefined;
   const atZero = evaluateSize(expr, { ...known, [dim]: 0 });
   const slope = evaluateSize(expr, { ...known, [dim]: 1 }) - atZero;
-  const found = (value - atZero) / slope;
-  return slope !== 0 && Number.isSafeInteger(found) && found >= 0 ? found : undefined;
+  return slope === 0 ? undefined : { atZero, slope };
+}
+
+/** The one value of `dim` for which `expr` is `value`; undefined where there is none or more than one. */
+function solve(expr: SizeExpr, value: number, known: DimValues, dim: string): number | undefined {
+  const line = lineOf(expr, known, dim);
+  const found = line && (value - line.atZero) / line.slope;
+  return found !== undefined && Number.isSafeInteger(found) && found >= 0 ? found : undefined;
 }
 
 interface Equation {
@@ -134,17 +151,15 @@ export function inferDims(
     open = left;
   }
   const missing = names.filter((name) => values[name] === undefined);
-  const stuck = open.find((e) => new Set(dimsOf(e.expr)).size > 0 && dimsOf(e.expr).every((d) => missing.includes(d)));
-  if (
-    missing.length > 0 &&
-    stuck &&
-    new Set(dimsOf(stuck.expr)).size === 1 &&
-    isLinear(stuck.expr, missing[0] as string)
-  )
-    throw new RuntimeError(
-      'R004',
-      `${stuck.from} does not fit: no ${missing[0]} makes ${formatSize(stuck.expr)} = ${stuck.value}`,
-    );
+  for (const { expr, value, from } of open) {
+    const [dim, ...others] = new Set(dimsOf(expr).filter((name) => values[name] === undefined));
+    // One unknown, each value of which gives another size, and still no solution: the size is wrong, not the dim unknown.
+    if (dim !== undefined && others.length === 0 && lineOf(expr, values, dim))
+      throw new RuntimeError(
+        'R004',
+        `${from} does not fit: no ${dim} makes ${formatSize(expr)} = ${value}; give as many elements as the declared shape takes`,
+      );
+  }
   if (missing.length > 0)
     throw new RuntimeError(
       'R006',

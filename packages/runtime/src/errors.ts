@@ -20,7 +20,7 @@ export const runtimeErrorCodes = {
   R013: 'a run started before the last one ended',
   R014: 'a graph whose steps do not fit together',
   R015: 'a tensor to keep that the graph does not have',
-  R016: 'an access outside a buffer',
+  R016: 'a launch whose buffers, ranges or program do not fit its kernel or device',
   R020: 'out of memory',
   R021: 'a kernel trapped',
   R022: 'a worker thread died, and its device with it',

@@ -56,7 +56,7 @@ describe('inferDims', () => {
       ['T'],
       [source('x', ['T', 768], 1000)],
       {},
-      'R004: "x" of 1000 elements does not fit: no T makes T * 768 = 1000; give it in a fitting size',
+      'R004: "x" of 1000 elements does not fit: no T makes T * 768 = 1000; give as many elements as the declared shape takes',
     ],
     [
       'a wrong number of axes',
@@ -84,6 +84,20 @@ describe('inferDims', () => {
       ['T', 'N'],
       [source('x', ['T', 'N'], 0)],
       { N: 0 },
+      'R006: dim T does not follow from the inputs; state it (dims: { T: … }) or give inputs with their shapes',
+    ],
+    [
+      'a count that a stated dim does not divide',
+      ['B', 'S'],
+      [source('x', ['B', 'S'], 7)],
+      { B: 2 },
+      'R004: "x" of 7 elements does not fit: no S makes B * S = 7; give as many elements as the declared shape takes',
+    ],
+    [
+      'a dim beside an axis of none',
+      ['T'],
+      [source('x', ['T', 0], 0)],
+      {},
       'R006: dim T does not follow from the inputs; state it (dims: { T: … }) or give inputs with their shapes',
     ],
     [

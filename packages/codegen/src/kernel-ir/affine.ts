@@ -94,7 +94,8 @@ export const equal = (a: Affine, b: Affine): boolean => plus(a, scale(b, -1)).si
 export const constantPart = (a: Affine): number => a.get('')?.coefficient ?? 0;
 export const withoutConstant = (a: Affine): Affine => new Map([...a].filter(([key]) => key !== ''));
 /** The number a polynomial is, or null. */
-export const constantOf = (a: Affine): number | null => (a.size === 0 ? 0 : a.size === 1 ? (a.get('')?.coefficient ?? null) : null);
+export const constantOf = (a: Affine): number | null =>
+  a.size === 0 ? 0 : a.size === 1 ? (a.get('')?.coefficient ?? null) : null;
 
 /** Whether an expression mentions a name, anywhere. */
 export function mentions(e: Expr, names: ReadonlySet<string>): boolean {

@@ -7,7 +7,11 @@ import { blocksOf, expressionsOf, mapExpr, type Names, withBlocks, withExpressio
 export type Bind = (base: string, value: Expr) => Expr;
 
 /** Rebuilds every expression bottom-up; `change` may name values on the way. */
-export function rewriteBinding(body: readonly Stmt[], names: Names, change: (e: Expr, bind: Bind) => Expr): readonly Stmt[] {
+export function rewriteBinding(
+  body: readonly Stmt[],
+  names: Names,
+  change: (e: Expr, bind: Bind) => Expr,
+): readonly Stmt[] {
   return body.flatMap((s) => {
     const before: Stmt[] = [];
     const bind: Bind = (base, value) => {
@@ -16,7 +20,16 @@ export function rewriteBinding(body: readonly Stmt[], names: Names, change: (e: 
       before.push(k.letStmt(name, value));
       return k.ref(name, value.type);
     };
-    const changed = withExpressions(s, expressionsOf(s).map((e) => mapExpr(e, (x) => change(x, bind))));
-    return [...before, withBlocks(changed, blocksOf(changed).map((block) => rewriteBinding(block, names, change)))];
+    const changed = withExpressions(
+      s,
+      expressionsOf(s).map((e) => mapExpr(e, (x) => change(x, bind))),
+    );
+    return [
+      ...before,
+      withBlocks(
+        changed,
+        blocksOf(changed).map((block) => rewriteBinding(block, names, change)),
+      ),
+    ];
   });
 }

@@ -8,7 +8,8 @@ const scalars: Readonly<Record<ScalarType, ValueType>> = {
   i32: { scalar: 'i32', lanes: 1 },
   bool: { scalar: 'bool', lanes: 1 },
 };
-export const vector = (type: ScalarType, lanes: number): ValueType => (lanes === 1 ? scalar(type) : { scalar: type, lanes });
+export const vector = (type: ScalarType, lanes: number): ValueType =>
+  lanes === 1 ? scalar(type) : { scalar: type, lanes };
 
 export const f32 = (value: number): Expr => ({ kind: 'literal', value, type: scalars.f32 });
 export const i32 = (value: number): Expr => ({ kind: 'literal', value, type: scalars.i32 });
@@ -37,7 +38,8 @@ export function op(name: KernelOp, ...args: readonly Expr[]): Expr {
   return foldInteger(name, args) ?? { kind: 'op', op: name, args, type: resultType(name, args) };
 }
 
-const literalOf = (e: Expr | undefined): number | null => (e?.kind === 'literal' && e.type.scalar === 'i32' ? e.value : null);
+const literalOf = (e: Expr | undefined): number | null =>
+  e?.kind === 'literal' && e.type.scalar === 'i32' ? e.value : null;
 
 function foldInteger(name: KernelOp, args: readonly Expr[]): Expr | null {
   const [a, b] = args;
@@ -59,21 +61,36 @@ function foldInteger(name: KernelOp, args: readonly Expr[]): Expr | null {
 
 function integerValue(name: KernelOp, x: number, y: number): number | null {
   switch (name) {
-    case 'add': return (x + y) | 0;
-    case 'sub': return (x - y) | 0;
-    case 'mul': return Math.imul(x, y);
-    case 'min': return Math.min(x, y);
-    case 'max': return Math.max(x, y);
-    case 'floordiv': return y === 0 ? null : Math.floor(x / y);
-    case 'mod': return y === 0 ? null : x - Math.floor(x / y) * y;
-    case 'lt': return x < y ? 1 : 0;
-    case 'le': return x <= y ? 1 : 0;
-    case 'gt': return x > y ? 1 : 0;
-    case 'ge': return x >= y ? 1 : 0;
-    case 'eq': return x === y ? 1 : 0;
-    case 'ne': return x !== y ? 1 : 0;
-    case 'shl': return x << y;
-    default: return null;
+    case 'add':
+      return (x + y) | 0;
+    case 'sub':
+      return (x - y) | 0;
+    case 'mul':
+      return Math.imul(x, y);
+    case 'min':
+      return Math.min(x, y);
+    case 'max':
+      return Math.max(x, y);
+    case 'floordiv':
+      return y === 0 ? null : Math.floor(x / y);
+    case 'mod':
+      return y === 0 ? null : x - Math.floor(x / y) * y;
+    case 'lt':
+      return x < y ? 1 : 0;
+    case 'le':
+      return x <= y ? 1 : 0;
+    case 'gt':
+      return x > y ? 1 : 0;
+    case 'ge':
+      return x >= y ? 1 : 0;
+    case 'eq':
+      return x === y ? 1 : 0;
+    case 'ne':
+      return x !== y ? 1 : 0;
+    case 'shl':
+      return x << y;
+    default:
+      return null;
   }
 }
 
@@ -96,7 +113,12 @@ export const lanesOf = (elements: readonly Expr[]): Expr => ({
 });
 export const extract = (value: Expr, lane: number): Expr =>
   value.kind === 'splat' ? value.value : { kind: 'extract', value, lane, type: scalar(value.type.scalar) };
-export const fold = (name: FoldOp, value: Expr): Expr => ({ kind: 'fold', op: name, value, type: scalar(value.type.scalar) });
+export const fold = (name: FoldOp, value: Expr): Expr => ({
+  kind: 'fold',
+  op: name,
+  value,
+  type: scalar(value.type.scalar),
+});
 
 export const load = (buffer: string, indices: readonly Expr[], type: ValueType, offset = 0): Expr => ({
   kind: 'load',
@@ -143,6 +165,11 @@ export function sizeExpr(size: Size): Expr {
 
 /** Where a fold starts. */
 export const identityOf = (name: FoldOp, type: ScalarType): Expr => {
-  const value = { add: 0, mul: 1, max: type === 'f32' ? -Infinity : -2147483648, min: type === 'f32' ? Infinity : 2147483647 }[name];
+  const value = {
+    add: 0,
+    mul: 1,
+    max: type === 'f32' ? -Infinity : -2147483648,
+    min: type === 'f32' ? Infinity : 2147483647,
+  }[name];
   return type === 'f32' ? f32(value) : i32(value);
 };

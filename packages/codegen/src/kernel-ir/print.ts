@@ -3,9 +3,26 @@ import { Sizes } from '@espalier/ir';
 import type { Expr, Kernel, KernelBuffer, Stmt, ValueType } from './types.ts';
 
 const infix: Readonly<Record<string, string>> = {
-  add: '+', sub: '-', mul: '*', div: '/', floordiv: '//', mod: '%',
-  eq: '==', ne: '!=', lt: '<', le: '<=', gt: '>', ge: '>=', and: 'and', or: 'or',
-  bit_and: '&', bit_or: '|', bit_xor: '^', shl: '<<', shr_s: '>>', shr_u: '>>>',
+  add: '+',
+  sub: '-',
+  mul: '*',
+  div: '/',
+  floordiv: '//',
+  mod: '%',
+  eq: '==',
+  ne: '!=',
+  lt: '<',
+  le: '<=',
+  gt: '>',
+  ge: '>=',
+  and: 'and',
+  or: 'or',
+  bit_and: '&',
+  bit_or: '|',
+  bit_xor: '^',
+  shl: '<<',
+  shr_s: '>>',
+  shr_u: '>>>',
 };
 
 /** "f32", "f32x4". */
@@ -84,7 +101,12 @@ function printStmt(s: Stmt, indent: string): string[] {
     case 'check':
       return [`${indent}check ${printExpr(s.condition)} else fault ${s.fault}`];
     case 'mma':
-      return [`${indent}mma ${s.accumulator} += ${s.a} . ${s.b} (${s.rows}x${s.columns}x${s.depth})`];
+      return [`${indent}mma ${s.accumulator} += ${s.a} . ${s.b} (${s.rows}x${s.columns}x${s.depth}, ${s.precision})`];
+    case 'fragment': {
+      if (s.buffer === null) return [`${indent}fragment ${s.fragment} = 0`];
+      const block = `${s.buffer}[${s.indices.map(printExpr).join(', ')} ..]`;
+      return [`${indent}fragment ${s.move === 'load' ? `${s.fragment} = ${block}` : `${block} = ${s.fragment}`}`];
+    }
     case 'comment':
       return [`${indent}// ${s.text}`];
   }
@@ -92,7 +114,9 @@ function printStmt(s: Stmt, indent: string): string[] {
 
 function printBuffer(b: KernelBuffer): string {
   const rowMajor = b.layout.every((d, i) => d.part === 'whole' && d.axis === i);
-  const layout = rowMajor ? '' : ` packed [${b.layout.map((d) => (d.part === 'whole' ? `${d.axis}` : d.part === 'outer' ? `${d.axis}/${d.block}` : `${d.axis}%${d.block}`)).join(', ')}]`;
+  const layout = rowMajor
+    ? ''
+    : ` packed [${b.layout.map((d) => (d.part === 'whole' ? `${d.axis}` : d.part === 'outer' ? `${d.axis}/${d.block}` : `${d.axis}%${d.block}`)).join(', ')}]`;
   return `  ${b.space} ${b.access} ${b.name}[${b.shape.map(Sizes.format).join(', ')}]: ${b.storage}${layout}`;
 }
 
@@ -100,6 +124,9 @@ function printBuffer(b: KernelBuffer): string {
 export function printKernel(kernel: Kernel): string {
   return [
     `kernel ${kernel.name}(${kernel.dims.join(', ')}) // ${kernel.label}`,
+    ...(kernel.workgroup === undefined
+      ? []
+      : [`  workgroup of ${kernel.workgroup.subgroups} subgroups of ${kernel.workgroup.lanes} lanes`]),
     ...kernel.buffers.map(printBuffer),
     '{',
     ...printBlock(kernel.body, '  '),

@@ -26,13 +26,44 @@ export interface ValueType {
  * `bits_of` f32 → its bits as i32, `from_bits` back. `exp`, `ln`, `tanh`, `erf` exist until the pass `expand-math`.
  */
 export type KernelOp =
-  | 'add' | 'sub' | 'mul' | 'div' | 'floordiv' | 'mod' | 'min' | 'max' | 'neg' | 'abs' | 'fma'
-  | 'sqrt' | 'exp' | 'ln' | 'tanh' | 'erf' | 'floor' | 'nearest'
-  | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
-  | 'and' | 'or' | 'not' | 'select'
-  | 'bit_and' | 'bit_or' | 'bit_xor' | 'shl' | 'shr_s' | 'shr_u'
-  | 'bits_of' | 'from_bits'
-  | 'to_f32' | 'to_i32';
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'floordiv'
+  | 'mod'
+  | 'min'
+  | 'max'
+  | 'neg'
+  | 'abs'
+  | 'fma'
+  | 'sqrt'
+  | 'exp'
+  | 'ln'
+  | 'tanh'
+  | 'erf'
+  | 'floor'
+  | 'nearest'
+  | 'eq'
+  | 'ne'
+  | 'lt'
+  | 'le'
+  | 'gt'
+  | 'ge'
+  | 'and'
+  | 'or'
+  | 'not'
+  | 'select'
+  | 'bit_and'
+  | 'bit_or'
+  | 'bit_xor'
+  | 'shl'
+  | 'shr_s'
+  | 'shr_u'
+  | 'bits_of'
+  | 'from_bits'
+  | 'to_f32'
+  | 'to_i32';
 
 /** Operations that can fold many values to one. */
 export type FoldOp = 'add' | 'mul' | 'max' | 'min';
@@ -50,7 +81,13 @@ export type Expr =
    * One index per axis of the buffer; after the pass `flatten` a single index into the physical order, to which
    * `offset` (elements) is added.
    */
-  | { readonly kind: 'load'; readonly buffer: string; readonly indices: readonly Expr[]; readonly offset: number; readonly type: ValueType }
+  | {
+      readonly kind: 'load';
+      readonly buffer: string;
+      readonly indices: readonly Expr[];
+      readonly offset: number;
+      readonly type: ValueType;
+    }
   | { readonly kind: 'op'; readonly op: KernelOp; readonly args: readonly Expr[]; readonly type: ValueType }
   /** One scalar in all lanes. */
   | { readonly kind: 'splat'; readonly value: Expr; readonly type: ValueType }
@@ -62,7 +99,13 @@ export type Expr =
   /** The value folded over the lanes of a subgroup; every lane gets the result. Must be reached by all lanes together. */
   | { readonly kind: 'subgroup_fold'; readonly op: FoldOp; readonly value: Expr; readonly type: ValueType }
   /** The value another lane of the subgroup holds: that of lane `lane`, or of this lane's number xor `lane`. */
-  | { readonly kind: 'shuffle'; readonly mode: 'index' | 'xor'; readonly value: Expr; readonly lane: Expr; readonly type: ValueType };
+  | {
+      readonly kind: 'shuffle';
+      readonly mode: 'index' | 'xor';
+      readonly value: Expr;
+      readonly lane: Expr;
+      readonly type: ValueType;
+    };
 
 /**
  * How the iterations of a loop are run.
@@ -72,6 +115,9 @@ export type Expr =
  * the schedule's records of loops it has already removed and appear only in dumps.
  */
 export type Binding = 'serial' | 'grid' | 'workgroup' | 'subgroup' | 'lane';
+
+/** Formats of matrix-unit operands. `tf32`: f32 with 10 bits of fraction; `bf16`: with 7. */
+export type MmaPrecision = 'f32' | 'tf32' | 'bf16' | 'f16';
 
 export type Stmt =
   /** index = from; index < to; index += step. `to` is evaluated once. `step` > 0. */
@@ -86,32 +132,66 @@ export type Stmt =
       readonly binding: Binding;
       readonly body: readonly Stmt[];
     }
-  | { readonly kind: 'if'; readonly condition: Expr; readonly then: readonly Stmt[]; readonly otherwise: readonly Stmt[] }
+  | {
+      readonly kind: 'if';
+      readonly condition: Expr;
+      readonly then: readonly Stmt[];
+      readonly otherwise: readonly Stmt[];
+    }
   /** A name for a value. */
   | { readonly kind: 'let'; readonly name: string; readonly value: Expr }
   /** A variable; always initialised (targets that don't zero again in loops would be wrong silently). */
   | { readonly kind: 'var'; readonly name: string; readonly type: ValueType; readonly init: Expr }
   | { readonly kind: 'assign'; readonly name: string; readonly value: Expr }
   /** Writes as `load` reads. */
-  | { readonly kind: 'store'; readonly buffer: string; readonly indices: readonly Expr[]; readonly offset: number; readonly value: Expr }
+  | {
+      readonly kind: 'store';
+      readonly buffer: string;
+      readonly indices: readonly Expr[];
+      readonly offset: number;
+      readonly value: Expr;
+    }
   /** All lanes of the scope arrive before any leaves, and see each other's stores. */
   | { readonly kind: 'barrier'; readonly scope: 'workgroup' | 'subgroup' }
   /** Records fault number `fault` (1-based index into `Kernel.faults`) when the condition is false; execution goes on and must stay memory-safe. */
   | { readonly kind: 'check'; readonly condition: Expr; readonly fault: number }
   /**
-   * accumulator[rows × columns] += a[rows × depth] · b[depth × columns] by the matrix units of a subgroup; all three are
-   * workgroup or private buffers holding one fragment in row-major order.
+   * Moves a whole matrix fragment between the lanes of a subgroup and memory: the block of `buffer` (global or workgroup, of
+   * the fragment's rank) that starts at `indices`. `zero` touches no memory: `buffer` is null, `indices` empty.
    */
-  | { readonly kind: 'mma'; readonly accumulator: string; readonly a: string; readonly b: string; readonly rows: number; readonly columns: number; readonly depth: number }
+  | {
+      readonly kind: 'fragment';
+      readonly move: 'load' | 'store' | 'zero';
+      readonly fragment: string;
+      readonly buffer: string | null;
+      readonly indices: readonly Expr[];
+    }
+  /**
+   * accumulator[rows × columns] += a[rows × depth] · b[depth × columns] by the matrix units of a subgroup; all three are
+   * fragments (buffers in space `subgroup`) of these shapes. `precision`: what the elements of a and b are rounded to on
+   * their way in; products are exact and sums f32.
+   */
+  | {
+      readonly kind: 'mma';
+      readonly accumulator: string;
+      readonly a: string;
+      readonly b: string;
+      readonly rows: number;
+      readonly columns: number;
+      readonly depth: number;
+      readonly precision: MmaPrecision;
+    }
   | { readonly kind: 'comment'; readonly text: string };
 
 /**
  * Memory a kernel names. `global`: bound by the runtime. `workgroup`: shared by the lanes of one workgroup; constant
- * size. `private`: of one thread; a size over runtime dims is allowed, the runtime provides it as scratch.
+ * size. `subgroup`: a matrix fragment, held by the lanes of one subgroup together in an order of the machine's own, so only
+ * `fragment` and `mma` may touch it; constant size. `private`: of one thread; a size over runtime dims is allowed, the
+ * runtime provides it as scratch.
  */
 export interface KernelBuffer {
   readonly name: string;
-  readonly space: 'global' | 'workgroup' | 'private';
+  readonly space: 'global' | 'workgroup' | 'subgroup' | 'private';
   readonly access: 'read' | 'write' | 'read_write';
   readonly storage: StorageType;
   readonly shape: readonly Size[];
@@ -132,4 +212,11 @@ export interface Kernel {
   readonly dims: readonly string[];
   readonly body: readonly Stmt[];
   readonly faults: readonly KernelFault[];
+  /** How many subgroups a workgroup has, and lanes a subgroup. Absent: every thread runs alone. */
+  readonly workgroup?: Workgroup;
+}
+
+export interface Workgroup {
+  readonly subgroups: number;
+  readonly lanes: number;
 }

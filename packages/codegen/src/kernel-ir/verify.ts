@@ -17,21 +17,50 @@ export class VerifyError extends Error {
 const same = (a: ValueType, b: ValueType): boolean => a.scalar === b.scalar && a.lanes === b.lanes;
 
 type Rule = (args: readonly ValueType[]) => boolean;
-const each = (scalars: string, count: number): Rule => (args) =>
-  args.length === count && args.every((a) => scalars.includes(a.scalar) && a.scalar === args[0]?.scalar);
+const each =
+  (scalars: string, count: number): Rule =>
+  (args) =>
+    args.length === count && args.every((a) => scalars.includes(a.scalar) && a.scalar === args[0]?.scalar);
 
 const rules: Readonly<Record<KernelOp, Rule>> = {
-  add: each('f32 i32', 2), sub: each('f32 i32', 2), mul: each('f32 i32', 2), div: each('f32', 2),
-  floordiv: each('i32', 2), mod: each('i32', 2), min: each('f32 i32', 2), max: each('f32 i32', 2),
-  neg: each('f32 i32', 1), abs: each('f32 i32', 1), fma: each('f32', 3),
-  sqrt: each('f32', 1), exp: each('f32', 1), ln: each('f32', 1), tanh: each('f32', 1), erf: each('f32', 1),
-  floor: each('f32', 1), nearest: each('f32', 1),
-  eq: each('f32 i32 bool', 2), ne: each('f32 i32 bool', 2), lt: each('f32 i32', 2), le: each('f32 i32', 2), gt: each('f32 i32', 2), ge: each('f32 i32', 2),
-  and: each('bool', 2), or: each('bool', 2), not: each('bool', 1),
+  add: each('f32 i32', 2),
+  sub: each('f32 i32', 2),
+  mul: each('f32 i32', 2),
+  div: each('f32', 2),
+  floordiv: each('i32', 2),
+  mod: each('i32', 2),
+  min: each('f32 i32', 2),
+  max: each('f32 i32', 2),
+  neg: each('f32 i32', 1),
+  abs: each('f32 i32', 1),
+  fma: each('f32', 3),
+  sqrt: each('f32', 1),
+  exp: each('f32', 1),
+  ln: each('f32', 1),
+  tanh: each('f32', 1),
+  erf: each('f32', 1),
+  floor: each('f32', 1),
+  nearest: each('f32', 1),
+  eq: each('f32 i32 bool', 2),
+  ne: each('f32 i32 bool', 2),
+  lt: each('f32 i32', 2),
+  le: each('f32 i32', 2),
+  gt: each('f32 i32', 2),
+  ge: each('f32 i32', 2),
+  and: each('bool', 2),
+  or: each('bool', 2),
+  not: each('bool', 1),
   select: (args) => args.length === 3 && args[0]?.scalar === 'bool' && args[1]?.scalar === args[2]?.scalar,
-  bit_and: each('i32', 2), bit_or: each('i32', 2), bit_xor: each('i32', 2), shl: each('i32', 2), shr_s: each('i32', 2), shr_u: each('i32', 2),
-  bits_of: each('f32', 1), from_bits: each('i32', 1),
-  to_f32: each('i32 bool', 1), to_i32: each('f32 bool', 1),
+  bit_and: each('i32', 2),
+  bit_or: each('i32', 2),
+  bit_xor: each('i32', 2),
+  shl: each('i32', 2),
+  shr_s: each('i32', 2),
+  shr_u: each('i32', 2),
+  bits_of: each('f32', 1),
+  from_bits: each('i32', 1),
+  to_f32: each('i32 bool', 1),
+  to_i32: each('f32 bool', 1),
 };
 
 /** Throws VerifyError for the first rule a kernel breaks. `stage` names the pass that made it. */
@@ -88,12 +117,14 @@ class Verifier {
       case 'let':
         return this.define(s.name, this.expr(s.value, scope), scope);
       case 'var':
-        if (!same(this.expr(s.init, scope), s.type)) this.fail(`var ${s.name}: ${printType(s.type)} starts as ${printExpr(s.init)}`);
+        if (!same(this.expr(s.init, scope), s.type))
+          this.fail(`var ${s.name}: ${printType(s.type)} starts as ${printExpr(s.init)}`);
         return this.define(s.name, s.type, scope);
       case 'assign': {
         const type = scope.get(s.name);
         if (type === undefined) this.fail(`${s.name} is assigned before it is defined`);
-        if (!same(this.expr(s.value, scope), type)) this.fail(`${s.name}: ${printType(type)} is given ${printExpr(s.value)}`);
+        if (!same(this.expr(s.value, scope), type))
+          this.fail(`${s.name}: ${printType(type)} is given ${printExpr(s.value)}`);
         return;
       }
       case 'store': {
@@ -129,7 +160,8 @@ class Verifier {
 
   private scalar(e: Expr, scope: ReadonlyMap<string, ValueType>, scalar: string): void {
     const type = this.expr(e, scope);
-    if (type.scalar !== scalar || type.lanes !== 1) this.fail(`${printExpr(e)} is ${printType(type)} where ${scalar} is needed`);
+    if (type.scalar !== scalar || type.lanes !== 1)
+      this.fail(`${printExpr(e)} is ${printType(type)} where ${scalar} is needed`);
   }
 
   private expr(e: Expr, scope: ReadonlyMap<string, ValueType>): ValueType {

@@ -48,7 +48,12 @@ export function withChildren(e: Expr, next: readonly Expr[]): Expr {
 
 /** Rebuilds an expression bottom-up. */
 export function mapExpr(e: Expr, change: (e: Expr) => Expr): Expr {
-  return change(withChildren(e, children(e).map((child) => mapExpr(child, change))));
+  return change(
+    withChildren(
+      e,
+      children(e).map((child) => mapExpr(child, change)),
+    ),
+  );
 }
 
 /** Visits an expression, outermost first. */
@@ -72,6 +77,8 @@ export function expressionsOf(s: Stmt): readonly Expr[] {
       return [s.init];
     case 'store':
       return [...s.indices, s.value];
+    case 'fragment':
+      return s.indices;
     default:
       return [];
   }
@@ -95,6 +102,8 @@ export function withExpressions(s: Stmt, next: readonly Expr[]): Stmt {
       return { ...s, init: first };
     case 'store':
       return { ...s, indices: next.slice(0, -1), value: next.at(-1) as Expr };
+    case 'fragment':
+      return { ...s, indices: next };
     default:
       return s;
   }
@@ -117,14 +126,27 @@ export function withBlocks(s: Stmt, next: readonly (readonly Stmt[])[]): Stmt {
 /** Rebuilds every expression of statements, inside nested ones too. */
 export function mapExpressions(body: readonly Stmt[], change: (e: Expr) => Expr): readonly Stmt[] {
   return body.map((s) => {
-    const changed = withExpressions(s, expressionsOf(s).map((e) => mapExpr(e, change)));
-    return withBlocks(changed, blocksOf(changed).map((block) => mapExpressions(block, change)));
+    const changed = withExpressions(
+      s,
+      expressionsOf(s).map((e) => mapExpr(e, change)),
+    );
+    return withBlocks(
+      changed,
+      blocksOf(changed).map((block) => mapExpressions(block, change)),
+    );
   });
 }
 
 /** Rebuilds statements innermost first; a statement may become any number of statements. */
 export function mapStatements(body: readonly Stmt[], change: (s: Stmt) => Stmt | readonly Stmt[]): readonly Stmt[] {
-  return body.flatMap((s) => change(withBlocks(s, blocksOf(s).map((block) => mapStatements(block, change)))));
+  return body.flatMap((s) =>
+    change(
+      withBlocks(
+        s,
+        blocksOf(s).map((block) => mapStatements(block, change)),
+      ),
+    ),
+  );
 }
 
 /** Visits statements, outer before inner, in order. */

@@ -24,7 +24,10 @@ export function lowerExpr(e: LayerExpr, scope: Scope): Expr {
     case 'access':
       return lowerAccess(e, scope);
     case 'op':
-      return lowerOp(e.op, e.args.map((a) => lowerExpr(a, scope)));
+      return lowerOp(
+        e.op,
+        e.args.map((a) => lowerExpr(a, scope)),
+      );
     case 'select':
       return lowerSelect(e, scope);
     case 'reduce':
@@ -69,10 +72,11 @@ function checkedIndex(e: Access, axis: number, index: Expr, scope: Scope): Expr 
   const name = scope.kernel.names.fresh('at');
   const at = k.index(name);
   const end = k.sizeExpr(size);
-  scope.emit(
-    k.letStmt(name, index),
-    { kind: 'check', condition: k.op('and', k.op('ge', at, k.i32(0)), k.op('lt', at, end)), fault },
-  );
+  scope.emit(k.letStmt(name, index), {
+    kind: 'check',
+    condition: k.op('and', k.op('ge', at, k.i32(0)), k.op('lt', at, end)),
+    fault,
+  });
   return k.max(k.i32(0), k.min(at, k.sub(end, k.i32(1))));
 }
 
@@ -183,7 +187,8 @@ function record(e: DescendExpr, trace: NonNullable<DescendExpr['trace']>, level:
   };
   collect(e.next);
   const score = differences.reduce<Expr | null>(
-    (closest, d) => (closest === null ? d : k.op('select', k.op('lt', k.op('abs', d), k.op('abs', closest)), d, closest)),
+    (closest, d) =>
+      closest === null ? d : k.op('select', k.op('lt', k.op('abs', d), k.op('abs', closest)), d, closest),
     null,
   );
   const stores: Stmt[] = [

@@ -15,7 +15,15 @@ export function lowerGeneric(s: Statement, layer: LayerIR, name: string): Kernel
   const [first, ...rest] = s.axes;
   const target = kernel.global(s.target, 'write');
   const fill = (body: Scope): void => {
-    body.loops(rest, (inner) => inner.emit(k.store(target, s.axes.map((a) => inner.lookup(a.name)), lowerExpr(s.value, inner))));
+    body.loops(rest, (inner) =>
+      inner.emit(
+        k.store(
+          target,
+          s.axes.map((a) => inner.lookup(a.name)),
+          lowerExpr(s.value, inner),
+        ),
+      ),
+    );
   };
   const grid = kernel.names.fresh(first?.name ?? 'once');
   const body = scope.inner();

@@ -13,7 +13,13 @@ export function childrenOf(e: Expr): readonly Expr[] {
     case 'reduce':
       return [e.body];
     case 'descend':
-      return [e.init, ...e.lets.map((l) => l.value), ...(e.yield ? [e.yield] : []), e.next, ...(e.result ? [e.result] : [])];
+      return [
+        e.init,
+        ...e.lets.map((l) => l.value),
+        ...(e.yield ? [e.yield] : []),
+        e.next,
+        ...(e.result ? [e.result] : []),
+      ];
     default:
       return [];
   }
@@ -93,7 +99,10 @@ export function placeOf(layer: LayerIR, span: { readonly source: string; readonl
 }
 
 /** The source text of a span on one line. */
-export function textOf(layer: LayerIR, span: { readonly source: string; readonly start: number; readonly end: number }): string {
+export function textOf(
+  layer: LayerIR,
+  span: { readonly source: string; readonly start: number; readonly end: number },
+): string {
   const text = layer.sources.find((s) => s.name === span.source)?.text ?? '';
   return text.slice(span.start, span.end).replace(/\s+/g, ' ').trim();
 }

@@ -44,7 +44,12 @@ export function outermostReductions(e: Expr): readonly Expr[] {
 const isIndex = (e: Expr | undefined, name: string): boolean => e?.kind === 'index' && e.name === name;
 
 /** The weight factor of a sum over weights, with the axis that `column` indexes; null when the sum isn't a dense product. */
-function weightOperand(sum: Reduce, column: string, rows: ReadonlySet<string>, layer: LayerIR): { tensor: string; axis: number } | null {
+function weightOperand(
+  sum: Reduce,
+  column: string,
+  rows: ReadonlySet<string>,
+  layer: LayerIR,
+): { tensor: string; axis: number } | null {
   const weights: { tensor: string; axis: number }[] = [];
   for (const factor of factorsOf(sum.body)) {
     const usesColumn = accessesOf(factor).some((a) => a.indices.some((i) => mentionsIndex(i, column)));
@@ -79,7 +84,11 @@ export function matchContraction(s: Statement, layer: LayerIR): Contraction | nu
     if (sum.kind !== 'reduce' || sum.op !== 'sum') return null;
     let nested = false;
     visit(sum.body, (e) => {
-      nested ||= e.kind === 'reduce' || e.kind === 'descend' || e.kind === 'select' || (e.kind === 'access' && e.inBounds.includes(false));
+      nested ||=
+        e.kind === 'reduce' ||
+        e.kind === 'descend' ||
+        e.kind === 'select' ||
+        (e.kind === 'access' && e.inBounds.includes(false));
     });
     if (nested) return null;
     const operand = weightOperand(sum, column, rows, layer);
@@ -154,7 +163,8 @@ export function partition(layer: LayerIR): readonly Unit[] {
 function join(statement: Statement, draft: Draft): boolean {
   const lined = lineUp(statement, draft);
   if (lined === null) return false;
-  for (const member of draft.members) member.rowAxes.splice(0, member.rowAxes.length, ...lined.keep.map((row) => member.rowAxes[row] as number));
+  for (const member of draft.members)
+    member.rowAxes.splice(0, member.rowAxes.length, ...lined.keep.map((row) => member.rowAxes[row] as number));
   draft.members.push({ statement, rowAxes: lined.rowAxes });
   return true;
 }

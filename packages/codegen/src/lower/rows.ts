@@ -5,6 +5,8 @@
  * A walk whose route does not depend on the remaining axes is walked once a row, and what its nodes yield is added to an
  * array over those axes (`descend`): the choice of a node is never repeated for each output.
  */
+
+import type { LayerIR } from '@espalier/ir';
 import { type Expr as LayerExpr, type Size, Sizes, type Statement } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel } from '../kernel-ir/types.ts';
@@ -12,7 +14,6 @@ import { type DescendExpr, lowerExpr, walk } from './expr.ts';
 import { alphaKey, mentionsAny, textOf, visit } from './layer-expr.ts';
 import type { RowStatement, Unit } from './partition.ts';
 import { KernelBuilder, Scope } from './scope.ts';
-import type { LayerIR } from '@espalier/ir';
 
 /** Elements a grid step takes when a unit has a single axis and nothing to reduce. */
 const MAP_BLOCK = 1024;
@@ -125,17 +126,37 @@ function lowerMember(member: RowStatement, places: readonly Expr[], body: Scope,
     const name = body.kernel.names.fresh(s.target);
     body.emit(k.letStmt(name, value));
     body.provide(s.target, { kind: 'value', expr: k.ref(name, value.type) });
-    if (isExported) body.emit(k.store(body.kernel.global(s.target, 'write'), everyAxis.map((a) => body.lookup(a)), k.ref(name, value.type)));
+    if (isExported)
+      body.emit(
+        k.store(
+          body.kernel.global(s.target, 'write'),
+          everyAxis.map((a) => body.lookup(a)),
+          k.ref(name, value.type),
+        ),
+      );
     return;
   }
   const target = isExported
     ? body.kernel.global(s.target, 'write')
-    : body.kernel.scratch(s.target, rest.map((a) => a.size), storage);
+    : body.kernel.scratch(
+        s.target,
+        rest.map((a) => a.size),
+        storage,
+      );
   const write = (inner: Scope, value: Expr): void => {
     const axes = isExported ? s.axes : rest;
-    inner.emit(k.store(target, axes.map((a) => inner.lookup(a.name)), value));
+    inner.emit(
+      k.store(
+        target,
+        axes.map((a) => inner.lookup(a.name)),
+        value,
+      ),
+    );
   };
-  const walks = hoistableWalks(s, rest.map((a) => a.name));
+  const walks = hoistableWalks(
+    s,
+    rest.map((a) => a.name),
+  );
   for (const chain of walks) accumulateWalk(chain, rest, body);
   body.loops(rest, (inner) => write(inner, lowerWithWalks(s.value, walks, inner, rest)));
   if (!isExported) body.provide(s.target, { kind: 'memory', buffer: target, axes: restAxes });
@@ -175,9 +196,17 @@ function chainOf(e: LayerExpr): WalkChain | null {
 const routeMentions = (d: DescendExpr, names: ReadonlySet<string>): boolean =>
   [d.init, d.next, ...d.lets.map((l) => l.value)].some((e) => mentionsAny(e, names));
 
-function accumulateWalk(chain: WalkChain, rest: readonly { readonly name: string; readonly size: Size }[], body: Scope): void {
+function accumulateWalk(
+  chain: WalkChain,
+  rest: readonly { readonly name: string; readonly size: Size }[],
+  body: Scope,
+): void {
   const type = chain.descent.type;
-  const accumulator = body.kernel.scratch('walked', rest.map((a) => a.size), type);
+  const accumulator = body.kernel.scratch(
+    'walked',
+    rest.map((a) => a.size),
+    type,
+  );
   chain.accumulator = accumulator;
   const zero = type === 'f32' ? k.f32(0) : k.i32(0);
   const at = (scope: Scope): readonly Expr[] => rest.map((a) => scope.lookup(a.name));
@@ -193,9 +222,18 @@ function accumulateWalk(chain: WalkChain, rest: readonly { readonly name: string
 }
 
 /** The statement's value, with each hoisted walk read from its array. */
-function lowerWithWalks(e: LayerExpr, walks: readonly WalkChain[], scope: Scope, rest: readonly { readonly name: string }[]): Expr {
+function lowerWithWalks(
+  e: LayerExpr,
+  walks: readonly WalkChain[],
+  scope: Scope,
+  rest: readonly { readonly name: string }[],
+): Expr {
   for (const chain of walks) {
-    const value = k.load(chain.accumulator, rest.map((a) => scope.lookup(a.name)), k.scalar(chain.descent.type));
+    const value = k.load(
+      chain.accumulator,
+      rest.map((a) => scope.lookup(a.name)),
+      k.scalar(chain.descent.type),
+    );
     scope.cache(alphaKey(chain.whole), value);
   }
   return lowerExpr(e, scope);

@@ -3,7 +3,7 @@
  * Blocks nest; what an inner block caches or binds is forgotten when it closes.
  */
 import { rowMajor } from '@espalier/artefact';
-import { type LayerIR, Sizes, type TensorDecl, type Size } from '@espalier/ir';
+import { type LayerIR, type Size, Sizes, type TensorDecl } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, KernelBuffer, KernelFault, Stmt } from '../kernel-ir/types.ts';
 import { Names } from '../kernel-ir/walk.ts';
@@ -54,7 +54,14 @@ export class KernelBuilder {
   /** Declares private memory. */
   scratch(base: string, shape: readonly Size[], storage: 'f32' | 'i32'): string {
     const name = this.names.fresh(base);
-    this.#buffers.set(name, { name, space: 'private', access: 'read_write', storage, shape, layout: rowMajor(shape.length) });
+    this.#buffers.set(name, {
+      name,
+      space: 'private',
+      access: 'read_write',
+      storage,
+      shape,
+      layout: rowMajor(shape.length),
+    });
     return name;
   }
 
@@ -115,7 +122,11 @@ export class Scope {
     const found = this.#tensors.get(tensor) ?? this.#parent?.handleOrNull(tensor);
     if (found) return found;
     const rank = this.kernel.tensor(tensor).shape.length;
-    return { kind: 'memory', buffer: this.kernel.global(tensor, 'read'), axes: Array.from({ length: rank }, (_, i) => i) };
+    return {
+      kind: 'memory',
+      buffer: this.kernel.global(tensor, 'read'),
+      axes: Array.from({ length: rank }, (_, i) => i),
+    };
   }
 
   private handleOrNull(tensor: string): TensorHandle | null {

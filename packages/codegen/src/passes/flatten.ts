@@ -5,10 +5,28 @@
  */
 import type { Layout } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
-import { type Affine, affine, constantPart, multiply, plus, residue, scale, toExpr, withoutConstant } from '../kernel-ir/affine.ts';
+import {
+  type Affine,
+  affine,
+  constantPart,
+  multiply,
+  plus,
+  residue,
+  scale,
+  toExpr,
+  withoutConstant,
+} from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
-import { children, visitStatements, withChildren, expressionsOf, withExpressions, withBlocks, blocksOf } from '../kernel-ir/walk.ts';
+import {
+  blocksOf,
+  children,
+  expressionsOf,
+  visitStatements,
+  withBlocks,
+  withChildren,
+  withExpressions,
+} from '../kernel-ir/walk.ts';
 import { multiplesOf } from '../schedule/memory.ts';
 
 /** How deep in the loops each name is settled: address arithmetic is ordered by it. */
@@ -38,7 +56,8 @@ interface Context {
 /** Every load and store has one index afterwards. */
 export function flatten(kernel: Kernel): Kernel {
   const depth = depths(kernel);
-  const rankOf = (e: Expr): number => (e.kind === 'ref' ? (depth.get(e.name) ?? 0) : Math.max(0, ...children(e).map(rankOf)));
+  const rankOf = (e: Expr): number =>
+    e.kind === 'ref' ? (depth.get(e.name) ?? 0) : Math.max(0, ...children(e).map(rankOf));
   const context: Context = {
     buffers: new Map(kernel.buffers.map((b) => [b.name, b])),
     multiples: multiplesOf(kernel.body),
@@ -49,15 +68,24 @@ export function flatten(kernel: Kernel): Kernel {
 }
 
 function flattenStmt(s: Stmt, context: Context): Stmt {
-  const changed = withExpressions(s, expressionsOf(s).map((e) => flattenExpr(e, context)));
-  const inner = withBlocks(changed, blocksOf(changed).map((block) => block.map((x) => flattenStmt(x, context))));
+  const changed = withExpressions(
+    s,
+    expressionsOf(s).map((e) => flattenExpr(e, context)),
+  );
+  const inner = withBlocks(
+    changed,
+    blocksOf(changed).map((block) => block.map((x) => flattenStmt(x, context))),
+  );
   if (inner.kind !== 'store') return inner;
   const { index, offset } = place(inner.buffer, inner.indices, context);
   return k.store(inner.buffer, [index], inner.value, inner.offset + offset);
 }
 
 function flattenExpr(e: Expr, context: Context): Expr {
-  const inner = withChildren(e, children(e).map((c) => flattenExpr(c, context)));
+  const inner = withChildren(
+    e,
+    children(e).map((c) => flattenExpr(c, context)),
+  );
   if (inner.kind !== 'load') return inner;
   const { index, offset } = place(inner.buffer, inner.indices, context);
   return k.load(inner.buffer, [index], inner.type, inner.offset + offset);

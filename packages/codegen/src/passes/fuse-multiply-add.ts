@@ -3,7 +3,8 @@ import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel } from '../kernel-ir/types.ts';
 import { mapExpressions } from '../kernel-ir/walk.ts';
 
-const isProduct = (e: Expr | undefined): e is Extract<Expr, { kind: 'op' }> => e?.kind === 'op' && e.op === 'mul' && e.type.scalar === 'f32';
+const isProduct = (e: Expr | undefined): e is Extract<Expr, { kind: 'op' }> =>
+  e?.kind === 'op' && e.op === 'mul' && e.type.scalar === 'f32';
 
 export function fuseMultiplyAdd(kernel: Kernel): Kernel {
   const body = mapExpressions(kernel.body, (e) => {

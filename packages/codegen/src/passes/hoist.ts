@@ -5,32 +5,55 @@
 import { exprKey } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
-import { blocksOf, children, expressionsOf, Names, namesDefined, visitStatements, withBlocks, withChildren, withExpressions } from '../kernel-ir/walk.ts';
+import {
+  blocksOf,
+  children,
+  expressionsOf,
+  Names,
+  namesDefined,
+  visitStatements,
+  withBlocks,
+  withChildren,
+  withExpressions,
+} from '../kernel-ir/walk.ts';
 
 type For = Extract<Stmt, { kind: 'for' }>;
 
-export function hoist(kernel: Kernel): Kernel {
+/** Hoists values. Index arithmetic stays where it is, because addresses have yet to be put together from it. */
+export const hoistValues = (kernel: Kernel): Kernel =>
+  hoistIn(kernel, (e) => e.kind === 'op' && e.type.scalar === 'i32');
+
+/** Hoists everything. */
+export const hoist = (kernel: Kernel): Kernel => hoistIn(kernel, () => false);
+
+function hoistIn(kernel: Kernel, skip: (e: Expr) => boolean): Kernel {
   const names = new Names(kernel);
-  return { ...kernel, body: hoistBlock(kernel.body, names) };
+  return { ...kernel, body: hoistBlock(kernel.body, names, skip) };
 }
 
-function hoistBlock(body: readonly Stmt[], names: Names): readonly Stmt[] {
+function hoistBlock(body: readonly Stmt[], names: Names, skip: (e: Expr) => boolean): readonly Stmt[] {
   return body.flatMap((s) => {
-    const inner = withBlocks(s, blocksOf(s).map((b) => hoistBlock(b, names)));
-    return inner.kind === 'for' && inner.binding !== 'grid' ? hoistFrom(inner, names) : [inner];
+    const inner = withBlocks(
+      s,
+      blocksOf(s).map((b) => hoistBlock(b, names, skip)),
+    );
+    return inner.kind === 'for' && inner.binding !== 'grid' ? hoistFrom(inner, names, skip) : [inner];
   });
 }
 
-const runs = (loop: For): boolean => loop.from.kind === 'literal' && loop.to.kind === 'literal' && loop.to.value > loop.from.value;
+const runs = (loop: For): boolean =>
+  loop.from.kind === 'literal' && loop.to.kind === 'literal' && loop.to.value > loop.from.value;
 
-function hoistFrom(loop: For, names: Names): readonly Stmt[] {
+function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonly Stmt[] {
   const inside = namesDefined(loop.body);
   inside.add(loop.index);
   const stored = new Set<string>();
   visitStatements(loop.body, (s) => {
     if (s.kind === 'store') stored.add(s.buffer);
     if (s.kind === 'assign') inside.add(s.name);
-    if (s.kind === 'mma') stored.add(s.accumulator);
+    // What another lane stores is seen after a barrier.
+    if (s.kind === 'barrier') for (const buffer of shared) stored.add(buffer);
+    if (s.kind === 'fragment' && s.move === 'store' && s.buffer !== null) stored.add(s.buffer);
   });
   const certain = runs(loop);
   const memo = new Map<Expr, boolean>();
@@ -61,7 +84,7 @@ function hoistFrom(loop: For, names: Names): readonly Stmt[] {
   const moved = new Map<string, string>();
   const lift = (e: Expr): Expr => {
     if (isCheap(e)) return e;
-    if (!invariant(e)) return withChildren(e, children(e).map(lift));
+    if (skip(e) || !invariant(e)) return withChildren(e, children(e).map(lift));
     const key = exprKey(e);
     let name = moved.get(key);
     if (name === undefined) {

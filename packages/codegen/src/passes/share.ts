@@ -4,7 +4,16 @@
  */
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
-import { blocksOf, children, expressionsOf, Names, visitStatements, withBlocks, withChildren, withExpressions } from '../kernel-ir/walk.ts';
+import {
+  blocksOf,
+  children,
+  expressionsOf,
+  Names,
+  visitStatements,
+  withBlocks,
+  withChildren,
+  withExpressions,
+} from '../kernel-ir/walk.ts';
 
 /** Gives equal expressions equal numbers, per kernel. */
 class Numbering {
@@ -55,7 +64,12 @@ function shape(e: Expr): string {
 
 /** Not worth a name: at hand already, or folded into the instruction that uses it. */
 const isTrivial = (e: Expr): boolean =>
-  e.kind === 'literal' || e.kind === 'ref' || e.kind === 'dim' || e.kind === 'builtin' || (e.kind === 'splat' && e.value.kind === 'literal') || (e.kind === 'lanes' && e.elements.every((x) => x.kind === 'literal'));
+  e.kind === 'literal' ||
+  e.kind === 'ref' ||
+  e.kind === 'dim' ||
+  e.kind === 'builtin' ||
+  (e.kind === 'splat' && e.value.kind === 'literal') ||
+  (e.kind === 'lanes' && e.elements.every((x) => x.kind === 'literal'));
 
 /** What statements change: buffers stored to, variables assigned. */
 function changesOf(s: Stmt): ReadonlySet<string> {
@@ -63,7 +77,7 @@ function changesOf(s: Stmt): ReadonlySet<string> {
   visitStatements([s], (x) => {
     if (x.kind === 'store') changed.add(`buffer ${x.buffer}`);
     else if (x.kind === 'assign') changed.add(x.name);
-    else if (x.kind === 'mma') changed.add(`buffer ${x.accumulator}`);
+    else if (x.kind === 'fragment' && x.move === 'store') changed.add(`buffer ${x.buffer}`);
     else if (x.kind === 'barrier') changed.add('barrier');
   });
   return changed;
@@ -79,9 +93,18 @@ function dependsOn(e: Expr, found: Set<string> = new Set()): Set<string> {
   return found;
 }
 
-export function share(kernel: Kernel): Kernel {
+/** Shares values. Index arithmetic stays whole, because addresses have yet to be put together from it. */
+export const shareValues = (kernel: Kernel): Kernel => shareIn(kernel, isArithmetic);
+
+/** Shares everything. */
+export const share = (kernel: Kernel): Kernel => shareIn(kernel, () => false);
+
+/** Integer operations and their operands' names: what indices are made of. */
+const isArithmetic = (e: Expr): boolean => e.kind === 'op' && e.type.scalar === 'i32';
+
+function shareIn(kernel: Kernel, skip: (e: Expr) => boolean): Kernel {
   const names = new Names(kernel);
-  return { ...kernel, body: shareBlock(kernel.body, names, new Numbering()) };
+  return { ...kernel, body: shareBlock(kernel.body, names, new Numbering(), skip) };
 }
 
 interface Group {
@@ -91,8 +114,18 @@ interface Group {
   name: string | null;
 }
 
-function shareBlock(block: readonly Stmt[], names: Names, numbering: Numbering): readonly Stmt[] {
-  const body = block.map((s) => withBlocks(s, blocksOf(s).map((b) => shareBlock(b, names, numbering))));
+function shareBlock(
+  block: readonly Stmt[],
+  names: Names,
+  numbering: Numbering,
+  skip: (e: Expr) => boolean,
+): readonly Stmt[] {
+  const body = block.map((s) =>
+    withBlocks(
+      s,
+      blocksOf(s).map((b) => shareBlock(b, names, numbering, skip)),
+    ),
+  );
   // First reading: which expressions occur more than once while they keep their value.
   const alive = new Map<number, Group>();
   const groups: Map<number, Group>[] = [];
@@ -100,6 +133,10 @@ function shareBlock(block: readonly Stmt[], names: Names, numbering: Numbering):
     const mine = new Map<number, Group>();
     const count = (e: Expr): void => {
       if (isTrivial(e)) return;
+      if (skip(e)) {
+        children(e).forEach(count);
+        return;
+      }
       const number = numbering.of(e);
       const group = alive.get(number);
       if (group === undefined) {
@@ -134,6 +171,7 @@ function shareBlock(block: readonly Stmt[], names: Names, numbering: Numbering):
     const mine = groups[at] as Map<number, Group>;
     const use = (e: Expr): Expr => {
       if (isTrivial(e)) return e;
+      if (skip(e)) return withChildren(e, children(e).map(use));
       const group = mine.get(numbering.of(e));
       if (group !== undefined && group.uses > 1) {
         if (group.name === null) {

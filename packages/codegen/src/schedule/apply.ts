@@ -32,7 +32,13 @@ export function applyStep(kernel: Kernel, step: Step): Kernel {
 
 type LoopStep = Exclude<Step, { step: 'pack' }>;
 
-function rewriteLoop(loop: For, step: LoopStep, kernel: Kernel, names: Names, multiples: ReadonlyMap<string, number>): readonly Stmt[] {
+function rewriteLoop(
+  loop: For,
+  step: LoopStep,
+  kernel: Kernel,
+  names: Names,
+  multiples: ReadonlyMap<string, number>,
+): readonly Stmt[] {
   switch (step.step) {
     case 'vectorise':
       try {
@@ -47,7 +53,8 @@ function rewriteLoop(loop: For, step: LoopStep, kernel: Kernel, names: Names, mu
       return jammed;
     }
     case 'unroll': {
-      if (loop.from.kind !== 'literal' || loop.to.kind !== 'literal') throw new ScheduleRefusal(step, 'its bounds are not constant');
+      if (loop.from.kind !== 'literal' || loop.to.kind !== 'literal')
+        throw new ScheduleRefusal(step, 'its bounds are not constant');
       const { value: from } = loop.from;
       const trips = Math.max(0, Math.ceil((loop.to.value - from) / loop.step));
       if (trips > step.limit) throw new ScheduleRefusal(step, `it runs ${trips} times, more than ${step.limit}`);

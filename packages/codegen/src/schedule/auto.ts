@@ -55,7 +55,12 @@ export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule 
       }
       if (s.kind !== 'for') continue;
       if (s.binding === 'serial' && worthVectorising(s, current, machine)) {
-        const step: Step = { step: 'vectorise', loop: s.label, lanes: machine.lanes, accumulators: hasLoop(s) ? 1 : accumulatorsFor(s, machine) };
+        const step: Step = {
+          step: 'vectorise',
+          loop: s.label,
+          lanes: machine.lanes,
+          accumulators: hasLoop(s) ? 1 : accumulatorsFor(s, machine),
+        };
         if (accept(step)) {
           if (hasLoop(s)) accept({ step: 'jam', loop: s.label, by: machine.accumulators });
           continue;
@@ -66,6 +71,15 @@ export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule 
   };
   consider(kernel.body);
   return steps;
+}
+
+/** The loop somewhere inside that starts an accumulator in each iteration. */
+function accumulating(body: readonly Stmt[]): For | null {
+  let found: For | null = null;
+  visitStatements(body, (s) => {
+    if (found === null && s.kind === 'for' && s.body.some((x) => x.kind === 'var')) found = s;
+  });
+  return found;
 }
 
 const hasLoop = (loop: For): boolean => {
@@ -83,7 +97,13 @@ function worthVectorising(loop: For, kernel: Kernel, machine: SimdMachine): bool
   if (!hasLoop(loop)) return true;
   // An outer loop: only when it could be a tile, that is when nothing but its own results depends on its order.
   try {
-    vectoriseLoop(loop, { lanes: machine.lanes, accumulators: 1, kernel, names: new Names(kernel), multiples: multiplesOf(kernel.body) });
+    vectoriseLoop(loop, {
+      lanes: machine.lanes,
+      accumulators: 1,
+      kernel,
+      names: new Names(kernel),
+      multiples: multiplesOf(kernel.body),
+    });
   } catch (error) {
     if (error instanceof VectoriseError) return false;
     throw error;
@@ -118,8 +138,8 @@ export function contractSchedule(
   const consider = (body: readonly Stmt[]): void => {
     for (const s of body) {
       if (s.kind !== 'for') continue;
-      const [inner] = s.body;
-      if (inner?.kind === 'for' && hasLoop(inner)) {
+      const inner = s.binding === 'serial' ? accumulating(s.body) : null;
+      if (inner !== null) {
         steps.push(
           { step: 'vectorise', loop: s.label, lanes: machine.lanes, accumulators: 1 },
           { step: 'jam', loop: s.label, by: tile.columns / machine.lanes },
@@ -133,4 +153,3 @@ export function contractSchedule(
   consider(kernel.body);
   return steps;
 }
-

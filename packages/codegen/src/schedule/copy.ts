@@ -1,6 +1,14 @@
 /** Copies of statements whose own names are new, so that names stay unique in the kernel. */
 import type { Expr, Stmt } from '../kernel-ir/types.ts';
-import { blocksOf, expressionsOf, mapExpr, namesDefined, type Names, withBlocks, withExpressions } from '../kernel-ir/walk.ts';
+import {
+  blocksOf,
+  expressionsOf,
+  mapExpr,
+  type Names,
+  namesDefined,
+  withBlocks,
+  withExpressions,
+} from '../kernel-ir/walk.ts';
 
 /** A copy in which everything the statements define has a fresh name. */
 export function renamed(body: readonly Stmt[], names: Names): readonly Stmt[] {
@@ -16,9 +24,13 @@ export function rename(body: readonly Stmt[], next: ReadonlyMap<string, string>)
   const name = (old: string): string => next.get(old) ?? old;
   return body.map((s) => {
     const changed = withExpressions(s, expressionsOf(s).map(use));
-    const inner = withBlocks(changed, blocksOf(changed).map((block) => rename(block, next)));
+    const inner = withBlocks(
+      changed,
+      blocksOf(changed).map((block) => rename(block, next)),
+    );
     if (inner.kind === 'for') return { ...inner, index: name(inner.index) };
-    if (inner.kind === 'let' || inner.kind === 'var' || inner.kind === 'assign') return { ...inner, name: name(inner.name) };
+    if (inner.kind === 'let' || inner.kind === 'var' || inner.kind === 'assign')
+      return { ...inner, name: name(inner.name) };
     return inner;
   });
 }

@@ -6,7 +6,7 @@
 import { mentions } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Stmt } from '../kernel-ir/types.ts';
-import { namesDefined, type Names, substitute, visitStatements } from '../kernel-ir/walk.ts';
+import { type Names, namesDefined, substitute, visitStatements } from '../kernel-ir/walk.ts';
 import { rename, renamed } from './copy.ts';
 import { dependence } from './memory.ts';
 import { endOf } from './vectorise.ts';
@@ -20,7 +20,10 @@ export function jamLoop(loop: For, by: number, names: Names): readonly Stmt[] | 
   if (carried !== null) return `${carried} is carried from one iteration to the next`;
   const why = dependence(loop.index, loop.body);
   if (why !== null) return why;
-  const trips = loop.from.kind === 'literal' && loop.to.kind === 'literal' ? Math.ceil((loop.to.value - loop.from.value) / loop.step) : null;
+  const trips =
+    loop.from.kind === 'literal' && loop.to.kind === 'literal'
+      ? Math.ceil((loop.to.value - loop.from.value) / loop.step)
+      : null;
   const copies = trips === null ? by : Math.min(by, trips);
   if (copies < 2) return [loop];
   const step = loop.step * copies;
@@ -57,7 +60,9 @@ function jamBody(loop: For, places: readonly Expr[], names: Names): readonly Stm
   visitStatements(loop.body, (s) => {
     if (s.kind === 'let' || s.kind === 'var') own.add(s.name);
   });
-  const renames = places.map((_, copy) => new Map([...own].map((n) => [n, copy === 0 ? n : names.fresh(n.replace(/_\d+$/, ''))])));
+  const renames = places.map(
+    (_, copy) => new Map([...own].map((n) => [n, copy === 0 ? n : names.fresh(n.replace(/_\d+$/, ''))])),
+  );
   const depends = new Set([loop.index, ...own]);
   const copiesOf = (s: Stmt): readonly Stmt[] =>
     places.map((place, copy) => {
@@ -68,11 +73,12 @@ function jamBody(loop: For, places: readonly Expr[], names: Names): readonly Stm
     const result: Stmt[] = [];
     for (const s of body) {
       if (s.kind === 'for') {
-        if (mentions(s.from, depends) || mentions(s.to, depends)) return `the bounds of loop ${s.label} depend on ${loop.label}`;
+        if (mentions(s.from, depends) || mentions(s.to, depends))
+          return `the bounds of loop ${s.label} depend on ${loop.label}`;
         const inner = jam(s.body);
         if (typeof inner === 'string') return inner;
         result.push({ ...s, body: inner });
-      } else if (s.kind === 'barrier' || s.kind === 'mma') return `${s.kind} in the loop`;
+      } else if (s.kind === 'barrier' || s.kind === 'fragment' || s.kind === 'mma') return `${s.kind} in the loop`;
       else if (s.kind === 'comment') result.push(s);
       else if (s.kind === 'if') return 'a branch in the loop';
       else result.push(...copiesOf(s));

@@ -52,7 +52,9 @@ export function dependence(index: string, body: readonly Stmt[]): string | null 
     const [first, ...others] = [...stores, ...loads].filter((a) => a.buffer === buffer);
     const separates = (place: Expr, axis: number): boolean => {
       const stride = strideOf(affine(place), index);
-      return stride !== null && stride !== 0 && others.every((a) => equal(affine(a.indices[axis] as Expr), affine(place)));
+      return (
+        stride !== null && stride !== 0 && others.every((a) => equal(affine(a.indices[axis] as Expr), affine(place)))
+      );
     };
     if (!first?.indices.some(separates)) return `iterations may meet in ${buffer}`;
   }
@@ -63,7 +65,8 @@ export function dependence(index: string, body: readonly Stmt[]): string | null 
 export function multiplesOf(body: readonly Stmt[]): Map<string, number> {
   const multiples = new Map<string, number>();
   visitStatements(body, (s) => {
-    if (s.kind === 'for' && s.step > 1 && residue(affine(s.from), s.step, multiples) === 0) multiples.set(s.index, s.step);
+    if (s.kind === 'for' && s.step > 1 && residue(affine(s.from), s.step, multiples) === 0)
+      multiples.set(s.index, s.step);
   });
   return multiples;
 }

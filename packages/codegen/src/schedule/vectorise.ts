@@ -40,7 +40,8 @@ export function vectoriseLoop(loop: For, options: VectoriseOptions): readonly St
   const why = dependence(loop.index, loop.body);
   if (why !== null) return refuse(why);
   const trip = tripOf(loop);
-  const accumulators = partials.size === 0 ? 1 : Math.max(1, Math.min(options.accumulators, Math.floor((trip ?? Infinity) / lanes)));
+  const accumulators =
+    partials.size === 0 ? 1 : Math.max(1, Math.min(options.accumulators, Math.floor((trip ?? Infinity) / lanes)));
   if (trip !== null && trip < lanes) return refuse(`the loop runs ${trip} times, fewer than ${lanes} lanes`);
 
   const result: Stmt[] = [];
@@ -175,7 +176,8 @@ class Vectors {
       case 'store':
         return this.store(s);
       case 'for': {
-        if (mentions(s.from, this.#varying) || mentions(s.to, this.#varying)) return refuse('an inner loop’s bounds differ between lanes');
+        if (mentions(s.from, this.#varying) || mentions(s.to, this.#varying))
+          return refuse('an inner loop’s bounds differ between lanes');
         return { ...s, body: this.statements(s.body) };
       }
       case 'if': {
@@ -189,6 +191,7 @@ class Vectors {
       case 'comment':
         return s;
       case 'barrier':
+      case 'fragment':
       case 'mma':
         return refuse(`${s.kind} in the loop`);
     }
@@ -206,7 +209,8 @@ class Vectors {
     const buffer = bufferOf(this.#options.kernel, s.buffer);
     const how = movement(s, buffer, this.#loop.index, this.#options.lanes, this.#options.multiples);
     if (how !== 'contiguous' || this.mentionsComputed(s.indices)) return refuse(`${s.buffer} is not written in order`);
-    if (buffer.storage === 'i8' || buffer.storage === 'f16') return refuse(`${s.buffer} is stored in ${buffer.storage}`);
+    if (buffer.storage === 'i8' || buffer.storage === 'f16')
+      return refuse(`${s.buffer} is stored in ${buffer.storage}`);
     return k.store(s.buffer, s.indices, k.splat(this.value(s.value), this.#options.lanes));
   }
 
@@ -261,7 +265,12 @@ class Vectors {
 }
 
 /** Whether all loads and stores of a loop move with its index in order or not at all. */
-export function movesInOrder(loop: For, kernel: Kernel, multiples: ReadonlyMap<string, number>, lanes: number): boolean {
+export function movesInOrder(
+  loop: For,
+  kernel: Kernel,
+  multiples: ReadonlyMap<string, number>,
+  lanes: number,
+): boolean {
   return [...loadsOf(loop.body), ...storesOf(loop.body)].every(
     (access) => movement(access, bufferOf(kernel, access.buffer), loop.index, lanes, multiples) !== 'scattered',
   );

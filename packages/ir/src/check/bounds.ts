@@ -17,13 +17,14 @@ import {
   between,
   both,
   exactly,
+  type Facts,
   hull,
   type Interval,
   isNonNegative,
   ofOp,
   unknown,
 } from './interval.ts';
-import { selectNode } from './make.ts';
+import { childrenOf, selectNode } from './make.ts';
 
 interface Bounds {
   readonly tensors: ReadonlyMap<string, TensorDecl>;
@@ -32,6 +33,8 @@ interface Bounds {
   /** Sizes that something in the layer really has, so that they fit i32. */
   readonly extents: Size[];
   readonly problems: Diagnostic[];
+  /** Per original expression, what it was rewritten to in different places. */
+  readonly variants: Map<Expr, readonly Expr[]>;
   /** Evaluations left for following descents; when spent, nodes are unknown. */
   budget: number;
 }
@@ -62,6 +65,7 @@ export function proveBounds(
     extents,
     problems,
     budget: mostEvaluations,
+    variants: new Map(),
   };
   return statements.map((statement) => {
     const place = over(bounds, { env: new Map(), dead: false, guarded: false }, statement.axes);
@@ -80,14 +84,29 @@ function over(bounds: Bounds, place: Place, indices: readonly IndexRange[]): Pla
   return { ...place, env, dead: place.dead || indices.some((i) => Sizes.constantOf(i.size) === 0) };
 }
 
-/** Shared parts stay shared: each is rewritten once per place. */
+/** What was rewritten in a place already. */
 type Memo = Map<Expr, Expr>;
 
 function rewrite(bounds: Bounds, e: Expr, place: Place, memo: Memo): Expr {
   const known = memo.get(e);
   if (known !== undefined) return known;
-  const result = rewriteNew(bounds, e, place, memo);
+  const result = intern(bounds, e, rewriteNew(bounds, e, place, memo));
   memo.set(e, result);
+  return result;
+}
+
+/** Places that come to the same result share it, so that a function's argument stays one object. */
+function intern(bounds: Bounds, e: Expr, result: Expr): Expr {
+  const variants = bounds.variants.get(e) ?? [];
+  const isSame = (v: Expr): boolean => {
+    const parts = childrenOf(v);
+    const flags =
+      v.kind === 'access' && result.kind === 'access' ? v.inBounds.every((b, i) => b === result.inBounds[i]) : true;
+    return flags && childrenOf(result).every((part, i) => part === parts[i]);
+  };
+  const known = variants.find(isSame);
+  if (known !== undefined) return known;
+  bounds.variants.set(e, [...variants, result]);
   return result;
 }
 
@@ -117,7 +136,7 @@ function rewriteNew(bounds: Bounds, e: Expr, place: Place, memo: Memo): Expr {
     }
     case 'reduce':
       // Inside a reduction over a dim nothing may be computed at all, yet a wrong constant is still a mistake.
-      return { ...e, body: rewrite(bounds, e.body, over(bounds, place, e.indices), memo) };
+      return { ...e, body: rewrite(bounds, e.body, over(bounds, place, e.indices), new Map()) };
     case 'descend': {
       const walk = follow(bounds, e, place.env);
       const body: Place = {
@@ -204,10 +223,7 @@ function intervalOf(bounds: Bounds, e: Expr, env: Env): Interval {
       return ofOp(
         e.op,
         e.args.map((a) => intervalOf(bounds, a, env)),
-        (size) => {
-          const value = Sizes.constantOf(size);
-          return value !== null || bounds.extents.some((x) => atMost(size, x));
-        },
+        factsAt(bounds, env),
       );
     case 'select':
       return hull(
@@ -221,6 +237,24 @@ function intervalOf(bounds: Bounds, e: Expr, env: Env): Interval {
       return e.result === null ? unknown : intervalOf(bounds, e.result, new Map(env).set(e.node, walk.last));
     }
   }
+}
+
+/** What is known about sizes where these intervals hold. */
+function factsAt(bounds: Bounds, env: Env): Facts {
+  const hasDim = (size: Size, name: string): boolean => size.length > 0 && size.every((t) => t.dims.includes(name));
+  return {
+    fits: (size) => Sizes.constantOf(size) !== null || bounds.extents.some((x) => atMost(size, x)),
+    isPositive: (size) => {
+      if (atMost(Sizes.constant(1), size)) return true;
+      const [only] = size;
+      if (only === undefined || size.length > 1 || only.coefficient < 0) return false;
+      // An index that exists, 0 ≤ i < N, says that N > 0, and so is every dim that all terms of N hold.
+      const counts = [...env.values()].flatMap(({ low, high }) =>
+        low !== null && high !== null && isNonNegative(low) ? [Sizes.add(high, Sizes.constant(1))] : [],
+      );
+      return only.dims.every((name) => counts.some((n) => hasDim(n, name)));
+    },
+  };
 }
 
 function ofReduce(bounds: Bounds, e: Expr & { readonly kind: 'reduce' }, env: Env): Interval {
@@ -238,7 +272,7 @@ function ofReduce(bounds: Bounds, e: Expr & { readonly kind: 'reduce' }, env: En
       return times !== null && times > 0 ? intervalOf(bounds, e.body, inner) : unknown;
     case 'sum': {
       const body = intervalOf(bounds, e.body, inner);
-      return times === null ? unknown : ofOp('mul', [body, between(times, times)], () => true);
+      return times === null ? unknown : ofOp('mul', [body, between(times, times)], factsAt(bounds, env));
     }
     case 'prod':
       return unknown;

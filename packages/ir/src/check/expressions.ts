@@ -76,6 +76,8 @@ export function elaborate(env: Env, e: ExprSyntax): Expr {
   const { context } = env;
   context.sources.add(e.span.source);
   if (++context.work > mostWork) {
+    // Said once; what comes after is the same runaway.
+    if (context.work > mostWork + 1) silently();
     fail(context, 'E413', e.span, `the layer grows beyond ${mostWork} expressions`, {
       help: 'functions are inlined: use less nesting of calls',
     });

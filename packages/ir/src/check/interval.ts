@@ -105,12 +105,18 @@ function exactQuotient(size: Size, divisor: Size): Size | null {
   return out;
 }
 
-/**
- * The interval of an i32 op, given its operands' intervals. `fits` says whether an end certainly is a value that i32
- * holds; ops that are not plain ring arithmetic need to know, as a wrapped operand would fool them.
- */
-export function ofOp(op: ScalarOp, args: readonly Interval[], fits: (size: Size) => boolean): Interval {
+/** What the place of an op knows about sizes. */
+export interface Facts {
+  /** Certainly a value that i32 holds. Ops other than ring arithmetic need to know: a wrapped operand would fool them. */
+  readonly fits: (size: Size) => boolean;
+  /** Certainly above 0. A size of the run may be 0, and nothing is known about a division by it. */
+  readonly isPositive: (size: Size) => boolean;
+}
+
+/** The interval of an i32 op, given its operands' intervals. */
+export function ofOp(op: ScalarOp, args: readonly Interval[], { fits, isPositive }: Facts): Interval {
   const [a = unknown, b = unknown] = args;
+  const divisor = b.low !== null && b.high !== null && Sizes.equal(b.low, b.high) && isPositive(b.low) ? b.low : null;
   const isExact = (i: Interval): boolean => i.low !== null && i.high !== null && fits(i.low) && fits(i.high);
   switch (op) {
     case 'add':
@@ -125,11 +131,11 @@ export function ofOp(op: ScalarOp, args: readonly Interval[], fits: (size: Size)
       return fitting(times(a, b));
     case 'mod':
       // Rounding down makes every remainder lie in [0, divisor).
-      return b.low !== null && b.high !== null && Sizes.equal(b.low, b.high) ? below(b.low) : unknown;
+      return divisor === null ? unknown : below(divisor);
     case 'floordiv': {
-      if (b.low === null || b.high === null || !Sizes.equal(b.low, b.high) || !isExact(a)) return unknown;
-      const low = a.low !== null && a.low.length === 0 ? [] : dividedEndLow(a.low, b.low);
-      return { low, high: dividedEnd(a.high, b.low) };
+      if (divisor === null || !isExact(a)) return unknown;
+      const low = a.low !== null && a.low.length === 0 ? [] : dividedEndLow(a.low, divisor);
+      return { low, high: dividedEnd(a.high, divisor) };
     }
     case 'min':
       // Each bound of either operand bounds a minimum from above.

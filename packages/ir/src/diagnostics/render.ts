@@ -79,6 +79,9 @@ function cut(line: Line): Line {
   return { number: line.number, text, marks };
 }
 
+/** A name of a thousand letters does not fill the screen. */
+const shortened = (text: string): string => (text.length > 400 ? `${text.slice(0, 399)}…` : text);
+
 interface Paint {
   readonly error: (text: string) => string;
   readonly strong: (text: string) => string;
@@ -126,7 +129,7 @@ export function renderDiagnostic(
   const numbers = blocks.flatMap((b) => b.lines.map((l) => String(l.number).length));
   const indent = ' '.repeat(Math.max(1, ...numbers));
   const gutter = `${paint.quiet(`${indent} |`)} `;
-  const out = [`${paint.error(`error[${d.code}]`)}${paint.strong(`: ${d.message}`)}`];
+  const out = [`${paint.error(`error[${d.code}]`)}${paint.strong(`: ${shortened(d.message)}`)}`];
   for (const [i, block] of blocks.entries()) {
     const arrow = i === 0 ? '-->' : ':::';
     // A related place in a text that the caller does not have is not worth a line.
@@ -145,6 +148,6 @@ export function renderDiagnostic(
       out.push(...drawMarks(line, gutter, paint));
     }
   }
-  if (d.help !== null) out.push(`${gutter.trimEnd()}`, `${indent} ${paint.help('help:')} ${d.help}`);
+  if (d.help !== null) out.push(`${gutter.trimEnd()}`, `${indent} ${paint.help('help:')} ${shortened(d.help)}`);
   return out.join('\n');
 }

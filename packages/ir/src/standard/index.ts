@@ -5,8 +5,9 @@ import { DiagnosticError, diagnostic, suggest } from '../diagnostics/index.ts';
 import { elaborate } from '../elaborate.ts';
 import type { LayerIR } from '../layer-ir.ts';
 import type { Module } from '../syntax/ast.ts';
-import { parseModule } from '../syntax/parse.ts';
+import { thaw } from './frozen.ts';
 import { layerTexts } from './layers.generated.ts';
+import { layerModules } from './modules.generated.ts';
 import { preludeName } from './prelude.ts';
 
 /** Names of the standard layers, sorted. */
@@ -35,7 +36,8 @@ export function standardSource(name: string): string {
 export function standardLayer(name: string, args: LayerArgs = {}): LayerIR {
   let module = modules.get(name);
   if (module === undefined) {
-    module = parseModule(standardSource(name), `espalier/${name}.layer`);
+    standardSource(name);
+    module = thaw(layerModules[name] ?? '', `espalier/${name}.layer`);
     modules.set(name, module);
   }
   return elaborate(module, { ...args, layer: name });

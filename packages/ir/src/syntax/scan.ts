@@ -8,7 +8,7 @@ import type { Source, Span } from '../layer-ir.ts';
 /** Deepest nesting of brackets. The recursive parser's stack is the reason for a limit. */
 const deepestBrackets = 48;
 /** Longest text that is read, in characters. */
-const longestText = 1_000_000;
+const longestText = 200_000;
 /** Foreign characters of one file that are reported; a binary file has thousands. */
 const reportedCharacters = 5;
 

@@ -79,8 +79,11 @@ const at = (base: string, index: string): string => `(i32.add (local.get ${base}
 
 const memory = '(import "env" "memory" (memory 0 65536))';
 
-/** y[t] = scale[0] · x[t] + offset, one grid step an element. `offset` is the dim N as a float, to see dims arrive. */
-export const scaleArtefact = (name = 'scale', flops: SizeExpr = 0): Artefact =>
+/**
+ * y[t] = scale[0] · x[t] + N, one grid step an element; N is a dim, to see dims arrive. `reversed`: of x[N − 1 − t], so that what
+ * one thread writes another one reads.
+ */
+export const scaleArtefact = (name = 'scale', flops: SizeExpr = 0, reversed = false): Artefact =>
   artefact(
     `(module ${memory}
   (func (export "k0") (param $begin i32) (param $end i32) (param $x i32) (param $scale i32) (param $y i32) (param $N i32) (param $scratch i32) (param $status i32)
@@ -90,7 +93,7 @@ export const scaleArtefact = (name = 'scale', flops: SizeExpr = 0): Artefact =>
       '(local.get $begin)',
       '(local.get $end)',
       `(f32.store ${at('$y', '(local.get $i)')}
-        (f32.add (f32.mul (f32.load (local.get $scale)) (f32.load ${at('$x', '(local.get $i)')})) (f32.convert_i32_s (local.get $N))))`,
+        (f32.add (f32.mul (f32.load (local.get $scale)) (f32.load ${at('$x', reversed ? '(i32.sub (i32.sub (local.get $N) (i32.const 1)) (local.get $i))' : '(local.get $i)')})) (f32.convert_i32_s (local.get $N))))`,
     )}))`,
     {
       name,
@@ -154,12 +157,15 @@ export const gatherArtefact = (name = 'gather', flops: SizeExpr = 0): Artefact =
     },
   );
 
-/** Traps at grid step g when x[g] is negative: `how` it traps is WAT code. y[g] = x[g] otherwise. */
+/**
+ * y[g] = x[g], but where x[g] is negative the WAT code `how` comes first: it traps, or wastes time by counting the local
+ * `$spin`.
+ */
 export const trapArtefact = (how = '(unreachable)', flops: SizeExpr = 0): Artefact =>
   artefact(
     `(module ${memory}
   (func (export "k0") (param $begin i32) (param $end i32) (param $x i32) (param $y i32) (param $scratch i32) (param $status i32)
-    (local $i i32)
+    (local $i i32) (local $spin i32)
     ${loop(
       '$i',
       '(local.get $begin)',

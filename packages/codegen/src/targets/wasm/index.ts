@@ -1,9 +1,9 @@
 /** The WebAssembly target: 128-bit SIMD, fused multiply-add where the engine has relaxed SIMD. */
 import { Sizes } from '@espalier/ir';
+import type { Unit } from '../../lower/partition.ts';
 import { hoist } from '../../passes/hoist.ts';
 import { share } from '../../passes/share.ts';
 import { contractSchedule, defaultSchedule } from '../../schedule/auto.ts';
-import type { Unit } from '../../lower/partition.ts';
 import type { Target } from '../../target.ts';
 import { assemble } from './assemble.ts';
 import { ACCUMULATORS, LANES, TILE, wasmDefaults } from './capabilities.ts';
@@ -16,10 +16,11 @@ export const wasm: Target = {
   name: 'wasm',
   extension: 'wat',
   defaults: wasmDefaults,
-  blocking: (columns) => ({ rows: 48, columns: blockColumns(columns) }),
+  blocking: (columns) => ({ rows: 48, columns: blockColumns(columns), depth: 128 }),
   schedule: (unit, kernel) => {
     if (unit.kind === 'generic') return [];
-    if (unit.kind === 'contract' && columnsOf(unit) >= TILE.columns) return contractSchedule(kernel, unit.contraction.weights, TILE, machine);
+    if (unit.kind === 'contract' && columnsOf(unit) >= TILE.columns)
+      return contractSchedule(kernel, unit.contraction.weights, TILE, machine);
     return defaultSchedule(kernel, machine);
   },
   legalise: () => [

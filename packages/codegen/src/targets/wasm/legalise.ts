@@ -9,8 +9,8 @@ import { affine, constantPart, plus, scale, toExpr, withoutConstant } from '../.
 import { type Bind, rewriteBinding } from '../../kernel-ir/bind.ts';
 import * as k from '../../kernel-ir/build.ts';
 import type { Expr, Kernel, KernelBuffer, Stmt } from '../../kernel-ir/types.ts';
-import { toSizeExpr } from '../../size-expr.ts';
 import { children, mapExpressions, mapStatements, Names } from '../../kernel-ir/walk.ts';
+import { toSizeExpr } from '../../size-expr.ts';
 
 /** Operations without an instruction, from those with one. */
 export function legaliseOperations(kernel: Kernel): Kernel {
@@ -96,19 +96,23 @@ export function scratchSize(kernel: Kernel): SizeExpr {
 
 const privateBuffers = (kernel: Kernel): readonly KernelBuffer[] => kernel.buffers.filter((b) => b.space === 'private');
 
-const bytesOf = (b: KernelBuffer): Size => Sizes.multiply(Sizes.product(b.shape), Sizes.constant(storageBytes[b.storage]));
+const bytesOf = (b: KernelBuffer): Size =>
+  Sizes.multiply(Sizes.product(b.shape), Sizes.constant(storageBytes[b.storage]));
 
 /** Indices become byte addresses; private buffers get their place in the scratch memory. */
 export function addressBytes(kernel: Kernel): Kernel {
   const buffers = new Map(kernel.buffers.map((b) => [b.name, b]));
   const depth = depthsOf(kernel.body);
-  const rank = (e: Expr): number => (e.kind === 'ref' ? (depth.get(e.name) ?? 0) : Math.max(0, ...children(e).map(rank)));
+  const rank = (e: Expr): number =>
+    e.kind === 'ref' ? (depth.get(e.name) ?? 0) : Math.max(0, ...children(e).map(rank));
   const address = (name: string, index: Expr, offset: number): { indices: readonly Expr[]; offset: number } => {
     const size = storageBytes[buffers.get(name)?.storage ?? 'f32'];
     const bytes = plus(scale(affine(index), size), affine(k.index(pointerOf(name))));
     const constant = constantPart(bytes) + offset * size;
     const base = toExpr(withoutConstant(bytes), rank);
-    return constant >= 0 ? { indices: [base], offset: constant } : { indices: [k.add(base, k.i32(constant))], offset: 0 };
+    return constant >= 0
+      ? { indices: [base], offset: constant }
+      : { indices: [k.add(base, k.i32(constant))], offset: 0 };
   };
   const loads = mapExpressions(kernel.body, (e) => {
     if (e.kind !== 'load') return e;
@@ -126,7 +130,10 @@ function scratchPointers(kernel: Kernel): readonly Stmt[] {
   return privateBuffers(kernel).map((b) => {
     const here = k.letStmt(pointerOf(b.name), at);
     const known = Sizes.constantOf(bytesOf(b));
-    const bytes = known === null ? k.op('bit_and', k.add(k.sizeExpr(bytesOf(b)), k.i32(15)), k.i32(-16)) : k.i32(Math.ceil(known / 16) * 16);
+    const bytes =
+      known === null
+        ? k.op('bit_and', k.add(k.sizeExpr(bytesOf(b)), k.i32(15)), k.i32(-16))
+        : k.i32(Math.ceil(known / 16) * 16);
     at = k.add(k.index(pointerOf(b.name)), bytes);
     return here;
   });

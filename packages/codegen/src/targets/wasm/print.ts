@@ -18,13 +18,22 @@ interface Spelling {
 }
 
 const numbers = (f: string | null, i: string | null, fx4: string | null, ix4: string | null): Spelling => ({
-  f32: f, i32: i, bool: null, f32x4: fx4, i32x4: ix4, boolx4: null,
+  f32: f,
+  i32: i,
+  bool: null,
+  f32x4: fx4,
+  i32x4: ix4,
+  boolx4: null,
 });
 const same = (name: string): Spelling => numbers(`f32.${name}`, `i32.${name}`, `f32x4.${name}`, `i32x4.${name}`);
 const floats = (name: string): Spelling => numbers(`f32.${name}`, null, `f32x4.${name}`, null);
 const ordered = (name: string): Spelling => numbers(`f32.${name}`, `i32.${name}_s`, `f32x4.${name}`, `i32x4.${name}_s`);
 const integers = (scalar: string, vector: string | null): Spelling => numbers(null, `i32.${scalar}`, null, vector);
-const logic = (name: string): Spelling => ({ ...numbers(null, null, null, null), bool: `i32.${name}`, boolx4: `v128.${name}` });
+const logic = (name: string): Spelling => ({
+  ...numbers(null, null, null, null),
+  bool: `i32.${name}`,
+  boolx4: `v128.${name}`,
+});
 const absent = numbers(null, null, null, null);
 
 /** By the type of the first operand. */
@@ -124,7 +133,9 @@ function printLoad(e: Extract<Expr, { kind: 'load' }>, c: Context): string {
     case 'f16':
       return wide ? `(v128.load16x4_u${at})` : `(i32.load16_u${at})`;
     case 'i8':
-      return wide ? `(i32x4.extend_low_i16x8_s (i16x8.extend_low_i8x16_s (v128.load32_zero${at})))` : `(i32.load8_s${at})`;
+      return wide
+        ? `(i32x4.extend_low_i16x8_s (i16x8.extend_low_i8x16_s (v128.load32_zero${at})))`
+        : `(i32.load8_s${at})`;
   }
 }
 
@@ -139,7 +150,9 @@ function printOp(e: Extract<Expr, { kind: 'op' }>, c: Context): string {
   }
   if (e.op === 'select') {
     const [condition, then, otherwise] = args;
-    return e.type.lanes === 4 ? `(v128.bitselect ${then} ${otherwise} ${condition})` : `(select ${then} ${otherwise} ${condition})`;
+    return e.type.lanes === 4
+      ? `(v128.bitselect ${then} ${otherwise} ${condition})`
+      : `(select ${then} ${otherwise} ${condition})`;
   }
   const first = e.args[0] as Expr;
   const spelling = spellings[e.op][shapeOf(first.type)];
@@ -176,7 +189,10 @@ function printLanes(e: Extract<Expr, { kind: 'lanes' }>, c: Context): string {
   }
   return e.elements
     .slice(1)
-    .reduce((vector, x, i) => `(${shape}.replace_lane ${i + 1} ${vector} ${print(x, c)})`, `(${shape}.splat ${print(e.elements[0] as Expr, c)})`);
+    .reduce(
+      (vector, x, i) => `(${shape}.replace_lane ${i + 1} ${vector} ${print(x, c)})`,
+      `(${shape}.splat ${print(e.elements[0] as Expr, c)})`,
+    );
 }
 
 /** Writes statements; labels of blocks are numbered. */
@@ -222,14 +238,22 @@ class Writer {
       case 'var':
         return this.line(indent, `(local.set $${s.name} ${this.print(s.init)})`);
       case 'store': {
-        const name = s.value.type.lanes === 4 ? 'v128.store' : s.value.type.scalar === 'f32' ? 'f32.store' : 'i32.store';
-        return this.line(indent, `(${name}${offset(s.offset)} ${this.print(s.indices[0] as Expr)} ${this.print(s.value)})`);
+        const name =
+          s.value.type.lanes === 4 ? 'v128.store' : s.value.type.scalar === 'f32' ? 'f32.store' : 'i32.store';
+        return this.line(
+          indent,
+          `(${name}${offset(s.offset)} ${this.print(s.indices[0] as Expr)} ${this.print(s.value)})`,
+        );
       }
       case 'check':
-        return this.line(indent, `(if (i32.eqz ${this.print(s.condition)}) (then (i32.store (local.get $.status) (i32.const ${s.fault}))))`);
+        return this.line(
+          indent,
+          `(if (i32.eqz ${this.print(s.condition)}) (then (i32.store (local.get $.status) (i32.const ${s.fault}))))`,
+        );
       case 'comment':
         return this.line(indent, `;; ${s.text}`);
       case 'barrier':
+      case 'fragment':
       case 'mma':
         throw new Error(`legalise left ${s.kind}`);
     }

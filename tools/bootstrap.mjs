@@ -1,0 +1,75 @@
+/**
+ * The two commands of the README. Runs on whatever Node a machine has: installs the pinned pnpm, Node and packages,
+ * then hands over to them.
+ *
+ *   npm start [-- validate's arguments]     install, build, validate the bundled models
+ *   npm test [-- vitest's arguments]        install, build, lint, typecheck, run all tests; the last line counts them
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bin = join(root, 'node_modules', '.bin');
+const windows = process.platform === 'win32';
+const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+// Started by npm, the environment carries npm's own settings, which pnpm would complain about.
+const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+const environment = { ...clean, TURBO_TELEMETRY_DISABLED: '1', PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` };
+
+/** Runs a program in the project's folder; returns its exit code. */
+function run(program, args, env = environment) {
+  const result = spawnSync(program, args, { cwd: root, stdio: 'inherit', env, shell: windows });
+  if (result.error) {
+    console.error(`could not start ${program}: ${result.error.message}`);
+    return 127;
+  }
+  return result.status ?? 1;
+}
+
+function must(what, code) {
+  if (code === 0) return;
+  console.error(`\n${what} failed (exit code ${code}).`);
+  process.exit(code);
+}
+
+const [task, ...rest] = process.argv.slice(2);
+const npx = windows ? 'npx.cmd' : 'npx';
+must(
+  'Installing the packages',
+  run(npx, ['--yes', packageManager, 'install', '--frozen-lockfile', '--reporter=append-only', '--loglevel=error']),
+);
+must('Building', run('turbo', ['run', 'build', '--output-logs=errors-only', '--ui=stream']));
+
+if (task === 'start') {
+  process.exit(run('node', ['apps/validate/dist/main.js', ...rest]));
+} else if (task === 'test') {
+  const lint = run('biome', ['check', '.', '--diagnostic-level=warn']);
+  const types = run('tsc', ['-p', 'tsconfig.json']);
+  const results = join(root, 'node_modules', '.cache', 'test-results.json');
+  mkdirSync(dirname(results), { recursive: true });
+  const tests = run('vitest', [
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${results}`,
+    ...rest,
+  ]);
+  const counted = existsSync(results)
+    ? JSON.parse(readFileSync(results, 'utf8'))
+    : { numPassedTests: 0, numFailedTests: 1, numPendingTests: 0, numTodoTests: 0 };
+  const failed = counted.numFailedTests + (lint === 0 ? 0 : 1) + (types === 0 ? 0 : 1);
+  if (lint !== 0) console.log('failed: lint (biome check)');
+  if (types !== 0) console.log('failed: types (tsc)');
+  const code = tests || lint || types;
+  // A suite that can't even start fails vitest without failing a test: it counts as one.
+  const failures = failed === 0 && code !== 0 ? 1 : failed;
+  console.log(
+    `${counted.numPassedTests} passed, ${failures} failed, ${counted.numPendingTests + (counted.numTodoTests ?? 0)} skipped`,
+  );
+  process.exit(code);
+} else {
+  console.error('usage: node tools/bootstrap.mjs start|test [arguments]');
+  process.exit(2);
+}
