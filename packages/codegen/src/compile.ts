@@ -19,13 +19,14 @@ import { verify } from './kernel-ir/verify.ts';
 import { mapStatements } from './kernel-ir/walk.ts';
 import { lowerContract } from './lower/contract.ts';
 import { lowerGeneric } from './lower/generic.ts';
-import { readsOf, writesOf } from './lower/layer-expr.ts';
+import { placeOf, readsOf, writesOf } from './lower/layer-expr.ts';
 import { type Contraction, partition, partitionGenerically, type Unit } from './lower/partition.ts';
 import { lowerRows } from './lower/rows.ts';
 import { usedBuffers } from './passes/flatten.ts';
 import { type Observe, pipelineFor } from './pipeline.ts';
+import { applyStep } from './schedule/apply.ts';
 import { labelled } from './schedule/auto.ts';
-import type { Schedule } from './schedule/steps.ts';
+import { type Schedule, ScheduleRefusal } from './schedule/steps.ts';
 import { gridOf, toSizeExpr } from './size-expr.ts';
 import type { Capabilities, Target } from './target.ts';
 import { GENERATOR } from './version.ts';
@@ -57,17 +58,19 @@ interface Lowered {
   readonly schedule: Schedule;
 }
 
-/** Compiles a layer for a target. Deterministic; throws CompileError (C001 unknown capability) and ScheduleRefusal. */
+/** Compiles a layer for a target. Deterministic; throws CompileError (C001 unknown capability, C002 schedule for an
+ * unknown kernel) and ScheduleRefusal. */
 export async function compile(layer: LayerIR, options: CompileOptions): Promise<Artefact> {
   const { target } = options;
   const capabilities = capabilitiesOf(target, options.capabilities ?? {});
   const observe = observers(layer, options.observe);
   const lowered = lowerLayer(layer, target, capabilities, options);
-  const layouts = packedLayouts(lowered);
+  const layouts = packedLayouts(lowered, layer);
   const finished = lowered.map(({ kernel, schedule }) => {
     // Packing is a fact about the layer's data, so every kernel that reads a packed weight sees it packed.
     let current = withLayouts(kernel, layouts);
-    observe('lower', kernel, 0);
+    verify(current, 'lower');
+    observe('lower', current, 0);
     for (const pass of pipelineFor(
       target,
       capabilities,
@@ -81,7 +84,7 @@ export async function compile(layer: LayerIR, options: CompileOptions): Promise<
     }
     return current;
   });
-  const header = headerOf(layer, target, lowered);
+  const header = await headerOf(layer, target, lowered);
   const source = target.print(finished, header, capabilities);
   const binary = target.assemble === null ? null : await target.assemble(source, layer.name);
   const checksum = await sha256Hex(binary ?? new TextEncoder().encode(source));
@@ -118,6 +121,14 @@ export function lowerLayer(
 ): readonly Lowered[] {
   const units = options.strategy === 'generic' ? partitionGenerically(layer) : partition(layer);
   const outputs = new Set(layer.tensors.filter((t) => t.role === 'output').map((t) => t.name));
+  for (const name of Object.keys(options.schedules ?? {})) {
+    if (!units.some((_, i) => name === `k${i}`)) {
+      throw new CompileError(
+        'C002',
+        `${layer.name} has no kernel "${name}"; it has ${units.map((_, i) => `k${i}`).join(', ')}`,
+      );
+    }
+  }
   let faults = 0;
   return units.map((unit, i) => {
     const exported = new Set(outputs);
@@ -172,18 +183,17 @@ function faultsFrom(kernel: Kernel, first: number): Kernel {
 }
 
 /** The layout of every weight some schedule packs; the first to ask decides. */
-function packedLayouts(lowered: readonly Lowered[]): ReadonlyMap<string, Layout> {
+function packedLayouts(lowered: readonly Lowered[], layer: LayerIR): ReadonlyMap<string, Layout> {
   const layouts = new Map<string, Layout>();
   for (const { kernel, schedule } of lowered) {
     for (const step of schedule) {
       if (step.step !== 'pack' || layouts.has(step.buffer)) continue;
-      const rank = kernel.buffers.find((b) => b.name === step.buffer)?.shape.length;
-      if (rank === undefined) continue;
-      layouts.set(step.buffer, [
-        { part: 'outer', axis: step.axis, block: step.block },
-        ...rowMajor(rank).filter((d) => d.axis !== step.axis),
-        { part: 'inner', axis: step.axis, block: step.block },
-      ]);
+      const role = layer.tensors.find((t) => t.name === step.buffer)?.role;
+      if (role !== undefined && role !== 'weight') {
+        throw new ScheduleRefusal(step, `only weights are packed, ${step.buffer} is a tensor of role ${role}`);
+      }
+      const packed = applyStep(kernel, step).buffers.find((b) => b.name === step.buffer);
+      if (packed !== undefined) layouts.set(step.buffer, packed.layout);
     }
   }
   return layouts;
@@ -197,13 +207,19 @@ const withLayouts = (kernel: Kernel, layouts: ReadonlyMap<string, Layout>): Kern
   })),
 });
 
-function headerOf(layer: LayerIR, target: Target, lowered: readonly Lowered[]): readonly string[] {
+async function headerOf(layer: LayerIR, target: Target, lowered: readonly Lowered[]): Promise<readonly string[]> {
   const fixed = Object.entries(layer.fixed).map(([name, value]) => `${name} = ${value}`);
   return [
     `${layer.name} for ${target.name}, generated by ${GENERATOR}. Do not edit: compile again.`,
+    `SHA-256 of the layer: ${await sha256Hex(JSON.stringify(layer))}`,
     ...(fixed.length > 0 ? [`fixed: ${fixed.join(', ')}`] : []),
     `runtime dims: ${layer.dims.join(', ') || 'none'}`,
-    ...lowered.map(({ kernel, schedule }) => `${kernel.name}: ${kernel.label}; schedule ${JSON.stringify(schedule)}`),
+    ...lowered.flatMap(({ kernel, unit, schedule }) => [
+      `${kernel.name} from ${statementsOf(unit)
+        .map((s) => placeOf(layer, s.span))
+        .join(', ')}: ${kernel.label}`,
+      ...schedule.map((step) => `  ${JSON.stringify(step)}`),
+    ]),
   ];
 }
 

@@ -8,7 +8,12 @@ import { compile, wasm } from '../src/index.ts';
 import { expectGolden } from './support/golden.ts';
 import { complaints, workspacePath, workspaceProgram } from './support/program.ts';
 
-const binding = (name: string, role: Binding['role'], storage: Binding['storage'], shape: Binding['shape']): Binding => ({
+const binding = (
+  name: string,
+  role: Binding['role'],
+  storage: Binding['storage'],
+  shape: Binding['shape'],
+): Binding => ({
   name,
   role,
   storage,
@@ -42,7 +47,11 @@ const manifest: Manifest = {
 const withBinary: Artefact = { manifest, source: 'text', binary: Uint8Array.from({ length: 256 }, (_, i) => i) };
 const withSource: Artefact = { manifest, source: 'fn main() {\n  "quoted" \'too\' \\ `${}`\n}\n' };
 
-const lax = { exactOptionalPropertyTypes: false, noUncheckedIndexedAccess: false, noPropertyAccessFromIndexSignature: false };
+const lax = {
+  exactOptionalPropertyTypes: false,
+  noUncheckedIndexedAccess: false,
+  noPropertyAccessFromIndexSignature: false,
+};
 
 /** Complaints about modules of these texts, each of which may import the others: './0.ts', './1.ts' … */
 function check(texts: readonly string[], options = {}): readonly string[] {
@@ -65,7 +74,10 @@ describe('generateBinding', () => {
     expectGolden('bindings/beside.ts.txt', await generateBinding(withBinary, { artefactPath: './odd-layer-2.wasm' }));
   });
 
-  it.each([['strict', {}], ['lax', lax]])('typechecks under %s options, whatever it is made from', async (_, options) => {
+  it.each([
+    ['strict', {}],
+    ['lax', lax],
+  ])('typechecks under %s options, whatever it is made from', async (_, options) => {
     const texts = await Promise.all(
       [withBinary, withSource].flatMap((a) => [generateBinding(a), generateBinding(a, { artefactPath: './code' })]),
     );
@@ -95,7 +107,9 @@ describe('generateBinding', () => {
       }`;
     const found = check([
       text,
-      use('const { y } = await fff.run({ x: f }, { T: 1 }); fff.dispose(); const data: Float32Array = y.data; return data;'),
+      use(
+        'const { y } = await fff.run({ x: f }, { T: 1 }); fff.dispose(); const data: Float32Array = y.data; return data;',
+      ),
       use('await fff.run({ x: f }); return load(device, { w1: f });'),
       use('await fff.run({ x: f }); return load(device, { w1: f, b1: f, w2: f, threshold: new Int8Array(1) });'),
       use('return fff.run({ z: f });'),
@@ -128,10 +142,20 @@ describe('names', () => {
   });
 
   it('quotes property names that are no identifiers', () => {
-    expect([propertyName('w1'), propertyName('per-channel'), propertyName("it's")]).toEqual(['w1', "'per-channel'", "'it\\'s'"]);
+    expect([propertyName('w1'), propertyName('per-channel'), propertyName("it's")]).toEqual([
+      'w1',
+      "'per-channel'",
+      "'it\\'s'",
+    ]);
   });
 
   it('writes shapes with no more brackets than needed', () => {
-    expect(shapeText([['-', 'T', ['-', 'S', 1]], ['*', ['+', 'A', 1], 2], ['ceildiv', 'T', 4]])).toBe('[T - (S - 1), (A + 1) * 2, ceildiv(T, 4)]');
+    expect(
+      shapeText([
+        ['-', 'T', ['-', 'S', 1]],
+        ['*', ['+', 'A', 1], 2],
+        ['ceildiv', 'T', 4],
+      ]),
+    ).toBe('[T - (S - 1), (A + 1) * 2, ceildiv(T, 4)]');
   });
 });

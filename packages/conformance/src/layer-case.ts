@@ -92,7 +92,10 @@ export function referenceOf(
 }
 
 /** The largest distance between the finite values of two tensors, and the largest magnitude in the first. */
-export function spread(a: ArrayLike<number>, b: ArrayLike<number>): { readonly apart: number; readonly largest: number } {
+export function spread(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+): { readonly apart: number; readonly largest: number } {
   let apart = 0;
   let largest = 0;
   for (let i = 0; i < a.length; i++) {
@@ -148,7 +151,7 @@ export function compareOutputs(
   reference: Reference,
   outputs: Readonly<Record<string, { readonly data: ArrayLike<number> }>>,
 ): Difference | null {
-  const isRoute = (name: string): number => Number(name.endsWith('.nodes'));
+  const isRoute = (name: string): number => Number(/\.nodes(\.\d+)?$/.test(name));
   const names = Object.keys(reference.expected).sort((a, b) => isRoute(b) - isRoute(a));
   for (const name of names) {
     const expected = reference.expected[name] as Computed;
@@ -161,8 +164,9 @@ export function compareOutputs(
 
 /** Entries of a route that no value needed (−1 in the interpreter's) are undefined on a device: which entries count. */
 function walked(reference: Reference, name: string): (index: number) => boolean {
-  const nodes = reference.expected[name.replace(/\.scores$/, '.nodes')];
-  if (!/\.(nodes|scores)$/.test(name) || nodes === undefined) return () => true;
+  const [, target, , number = ''] = /^(.*)\.(nodes|scores)(\.\d+)?$/.exec(name) ?? [];
+  const nodes = target === undefined ? undefined : reference.expected[`${target}.nodes${number}`];
+  if (nodes === undefined) return () => true;
   return (index) => nodes[index] !== -1;
 }
 

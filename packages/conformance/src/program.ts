@@ -91,7 +91,11 @@ export function programData(program: Program, lengths: ReadonlyMap<string, numbe
   return data;
 }
 
-const simplest: Readonly<Record<NodeType, readonly string[]>> = { f32: ['0.5', '1.0'], i32: ['0', '1'], bool: ['true', 'false'] };
+const simplest: Readonly<Record<NodeType, readonly string[]>> = {
+  f32: ['0.5', '1.0'],
+  i32: ['0', '1'],
+  bool: ['true', 'false'],
+};
 
 /** Smaller programs, the boldest cut first. Not all of them are legal. */
 export function* smaller(program: Program): Generator<Program> {
@@ -112,7 +116,10 @@ export function* smaller(program: Program): Generator<Program> {
       yield { ...program, statements: statements.map((t, j) => (j === i ? { ...s, output: false } : t)) };
   }
   for (const [i, d] of program.dims.entries()) {
-    const change = (next: ProgramDim): Program => ({ ...program, dims: program.dims.map((x, j) => (j === i ? next : x)) });
+    const change = (next: ProgramDim): Program => ({
+      ...program,
+      dims: program.dims.map((x, j) => (j === i ? next : x)),
+    });
     for (const value of new Set([1, 2, 3, Math.floor(d.value / 2), d.value - 1]))
       if (value >= 1 && value < d.value) yield change({ ...d, value });
     if (d.runtime) yield change({ ...d, runtime: false });
@@ -128,7 +135,8 @@ export function* smaller(program: Program): Generator<Program> {
 
 function* smallerNodes(node: Node): Generator<Node> {
   const text = printNode(node);
-  for (const literal of simplest[node.type]) if (text.length > literal.length) yield { type: node.type, parts: [literal] };
+  for (const literal of simplest[node.type])
+    if (text.length > literal.length) yield { type: node.type, parts: [literal] };
   yield* descendants(node, node.type, 3);
   for (const [i, part] of node.parts.entries()) {
     if (typeof part === 'string') continue;

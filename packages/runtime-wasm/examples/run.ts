@@ -4,8 +4,9 @@ import { loadLayer } from '@espalier/runtime';
 import { openWasm } from '@espalier/runtime-wasm';
 
 // A compiled layer is three files; no compiler is needed to run it.
+const folder = new URL('examples/', import.meta.resolve('@espalier/runtime-wasm/package.json'));
 const names = ['dense.manifest.json', 'dense.wasm', 'dense.wat'];
-const files = names.map(async (path) => ({ path, content: await readFile(new URL(path, import.meta.url)) }));
+const files = names.map(async (path) => ({ path, content: await readFile(new URL(path, folder)) }));
 const artefact = artefactFromFiles(await Promise.all(files));
 
 using device = await openWasm({ threads: 2 });

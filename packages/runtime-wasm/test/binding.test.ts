@@ -19,7 +19,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** What the module of the layer below exports, written by hand: tests typecheck without generated files. */
 interface Generated {
-  load(device: Device, weights: Record<string, Float32Array>): Promise<{
+  load(
+    device: Device,
+    weights: Record<string, Float32Array>,
+  ): Promise<{
     run(inputs: { x: Float32Array }, dims?: { T?: number }): Promise<{ y: HostTensor<Float32Array> }>;
     dispose(): void;
     [Symbol.dispose](): void;
@@ -41,7 +44,8 @@ const x = randomFloats(T * sizes.D, 5);
 async function generated(kind: 'embedded' | 'beside'): Promise<Generated> {
   const artefact = await compile(layer, { target: wasm });
   const path = `${folder}/${kind}.ts`;
-  if (kind === 'beside') for (const file of artefactFiles(artefact)) writeFileSync(`${folder}/${file.path}`, file.content);
+  if (kind === 'beside')
+    for (const file of artefactFiles(artefact)) writeFileSync(`${folder}/${file.path}`, file.content);
   writeFileSync(path, await generateBinding(artefact, kind === 'beside' ? { artefactPath: './fff.wasm' } : {}));
   return (await import(/* @vite-ignore */ pathToFileURL(path).href)) as Generated;
 }
@@ -55,7 +59,10 @@ describe.each(['embedded', 'beside'] as const)('a binding with its code %s', (ki
     expect(y.shape).toEqual([T, sizes.O]);
     const expected = interpretLayer(layer, { dims: { T }, tensors: { x, ...weights } })['y'];
     y.data.forEach((value, i) => expect(value).toBeCloseTo(expected?.[i] ?? Number.NaN, 4));
-    expect((await instance.run({ x: new Float32Array(0) }, { T: 0 })).y).toEqual({ shape: [0, sizes.O], data: new Float32Array(0) });
+    expect((await instance.run({ x: new Float32Array(0) }, { T: 0 })).y).toEqual({
+      shape: [0, sizes.O],
+      data: new Float32Array(0),
+    });
   });
 
   it('passes on what the runtime refuses', async () => {

@@ -24,9 +24,11 @@ export interface Golden {
   readonly single: ReadonlyMap<string, Tensor>;
   readonly double: ReadonlyMap<string, Tensor>;
   /** By tree label. */
-  readonly routes: ReadonlyMap<string, { readonly nodes: Tensor; readonly scores: Tensor | null }>;
+  readonly routes: ReadonlyMap<string, { readonly nodes: Tensor; readonly scores: Tensor }>;
   /** By item name: how far the original's own float32 run is from its float64 run. */
   readonly lost: ReadonlyMap<string, number>;
+  /** Recorded tensors that nothing here is compared with. */
+  readonly uncompared: readonly string[];
 }
 
 /** A graph that one or more cases run, compiled once for each kind of target. */

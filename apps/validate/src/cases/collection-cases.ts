@@ -64,20 +64,26 @@ function layerCase(layer: LayerModel, subject: Subject, file: GoldenFile): Colle
   for (const { name } of items) {
     const view = file.tensors.get(`${layer.name}.${name}`);
     const exact = file.tensors.get(`${layer.name}.${name}.f64`);
-    if (view !== undefined) single.set(name, tensorOf(view)).size;
+    if (view !== undefined) single.set(name, tensorOf(view));
     if (view !== undefined) outputShapes.set(name, view.shape);
     if (exact !== undefined) double.set(name, tensorOf(exact));
     const loss = typeof record === 'number' ? record : asRecord(record)[name];
     if (typeof loss === 'number') lost.set(name, loss);
   }
-  const routes = new Map<string, { nodes: Tensor; scores: Tensor | null }>();
+  // What follows from routes and scores: compared with them.
+  const used = new Set(['x', 'margin', 'leaves', ...items.flatMap(({ name }) => [name, `${name}.f64`])]);
+  const routes = new Map<string, { nodes: Tensor; scores: Tensor }>();
   for (const tree of subject.watched.trees) {
     const names = routeNamesOf(layer, tree.label);
     const nodes = names === null ? undefined : file.tensors.get(`${layer.name}.${names.nodes}`);
     const scores = names === null ? undefined : file.tensors.get(`${layer.name}.${names.scores}`);
-    if (nodes !== undefined)
-      routes.set(tree.label, { nodes: tensorOf(nodes), scores: scores === undefined ? null : tensorOf(scores) });
+    if (names === null || nodes === undefined || scores === undefined) continue;
+    routes.set(tree.label, { nodes: tensorOf(nodes), scores: tensorOf(scores) });
+    used.add(names.nodes).add(names.scores);
   }
+  const uncompared = [...file.tensors.keys()].filter(
+    (name) => name.startsWith(`${layer.name}.`) && !used.has(name.slice(layer.name.length + 1)),
+  );
   return {
     id: `${file.variant}/${layer.name}`,
     subject,
@@ -86,7 +92,7 @@ function layerCase(layer: LayerModel, subject: Subject, file: GoldenFile): Colle
     dims: { T: rows },
     inputs: new Map([['x', { data: x.data, shape: [rows, layer.width] }]]),
     items,
-    golden: { file: file.path, single, double, routes, lost },
+    golden: { file: file.path, single, double, routes, lost, uncompared },
     text: null,
     outputGroup: file.variant,
     outputPrefix: `${layer.name}.`,

@@ -66,7 +66,11 @@ function casesOf(
   const named = { name: checkpoint.name, source: bundled ? 'bundled' : source };
   if (isLayerCollection(checkpoint.config)) {
     if (texts.length > 0)
-      throw new UsageError('V004', `${checkpoint.name} is a collection of layers: it reads no text`, 'Leave --text out.');
+      throw new UsageError(
+        'V004',
+        `${checkpoint.name} is a collection of layers: it reads no text`,
+        'Leave --text out.',
+      );
     const cases = collectionCases(checkpoint, golden);
     return { ...named, description: `a collection of ${cases.length} layers`, cases };
   }

@@ -64,5 +64,9 @@ export function required(golden: GoldenFile, name: string): Tensor {
   const view = golden.tensors.get(name);
   if (view !== undefined) return tensorOf(view);
   const has = [...golden.tensors.keys()].slice(0, 12).join(', ');
-  throw new UsageError('V003', `${golden.path} has no ${name}; it has ${has}…`, 'Is it golden data of this checkpoint?');
+  throw new UsageError(
+    'V003',
+    `${golden.path} has no ${name}; it has ${has}…`,
+    'Is it golden data of this checkpoint?',
+  );
 }

@@ -8,10 +8,10 @@ import {
   type Model,
   type Tokenizer,
 } from '@espalier/models';
-import { watchTrees } from '../compare/trees.ts';
+import { type WatchedTree, watchTrees } from '../compare/trees.ts';
 import { UsageError } from '../errors.ts';
-import { elementCount, type Tensor } from '../numbers.ts';
-import type { Case, Golden, Item, Subject } from './case.ts';
+import type { Tensor } from '../numbers.ts';
+import type { Case, Item, Subject } from './case.ts';
 import { asRecord, type GoldenFile, required, tensorOf } from './golden-file.ts';
 
 /** The graphs of one checkpoint: with the head at all positions, and where asked; each made when first needed. */
@@ -117,14 +117,28 @@ export function goldenCase(subjects: ModelSubjects, golden: GoldenFile): Case {
     if (typeof loss === 'number') lost.set(item.name, loss);
   }
   if (single.size === 0)
-    throw new UsageError('V003', `${golden.path} has none of this model's outputs`, 'Is it golden data of this checkpoint?');
-  const routes = new Map<string, { nodes: Tensor; scores: Tensor | null }>();
+    throw new UsageError(
+      'V003',
+      `${golden.path} has none of this model's outputs`,
+      'Is it golden data of this checkpoint?',
+    );
+  const routes = new Map<string, { nodes: Tensor; scores: Tensor }>();
+  const used = new Set([
+    'mask_positions',
+    'pos_embedding.pe',
+    ...model.graph.inputs,
+    'token_type_ids',
+    'attention_mask',
+  ]);
+  for (const { name } of items) used.add(name).add(`${name}.f64`);
   for (const tree of subject.watched.trees) {
     const nodes = golden.tensors.get(`${tree.label}.nodes`);
     const scores = golden.tensors.get(`${tree.label}.logits`);
-    if (nodes !== undefined)
-      routes.set(tree.label, { nodes: tensorOf(nodes), scores: scores === undefined ? null : tensorOf(scores) });
+    if (nodes === undefined || scores === undefined) continue;
+    routes.set(tree.label, { nodes: tensorOf(nodes), scores: tensorOf(scores) });
+    for (const word of ['nodes', 'logits', 'margin']) used.add(`${tree.label}.${word}`);
   }
+  const uncompared = [...golden.tensors.keys()].filter((name) => !used.has(name));
   return {
     id: golden.variant,
     subject,
@@ -132,7 +146,7 @@ export function goldenCase(subjects: ModelSubjects, golden: GoldenFile): Case {
     dims,
     inputs: shaped(inputs, batch, sequence),
     items,
-    golden: { file: golden.path, single, double, routes, lost },
+    golden: { file: golden.path, single, double, routes, lost, uncompared },
     text: null,
     outputGroup: golden.variant,
     outputPrefix: '',
@@ -213,7 +227,7 @@ export function randomCase(subjects: ModelSubjects): Case {
 }
 
 /** Checks that recorded tensors have as many elements as the graph gives them. Throws UsageError V003. */
-export function checkGolden(one: Case, countOf: (item: Item) => number): void {
+export function checkGolden(one: Case, countOf: (item: Item) => number, stepsOf: (tree: WatchedTree) => number): void {
   const { golden } = one;
   if (golden === null) return;
   const wrong = (name: string, found: number, wanted: number): UsageError =>
@@ -228,8 +242,8 @@ export function checkGolden(one: Case, countOf: (item: Item) => number): void {
         throw wrong(item.name, recorded.data.length, countOf(item));
   for (const tree of one.subject.watched.trees) {
     const recorded = golden.routes.get(tree.label);
-    const wanted = elementCount(recorded?.nodes.shape ?? []);
-    if (recorded?.scores && recorded.scores.data.length !== wanted)
-      throw wrong(`${tree.label}.logits`, recorded.scores.data.length, wanted);
+    if (recorded === undefined) continue;
+    for (const steps of [recorded.nodes, recorded.scores])
+      if (steps.data.length !== stepsOf(tree)) throw wrong(`route ${tree.label}`, steps.data.length, stepsOf(tree));
   }
 }

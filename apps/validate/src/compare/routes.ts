@@ -2,7 +2,8 @@
  * Routes before values: where two walks through a tree part, and whether float32 rounding may be the reason.
  *
  * Two walks part at the last node they share. If the exact score there is so close to zero that a float32 sum may have
- * either sign, both ways are right ("flip within bound"); anything else is a difference. The bound is the interpreter's
+ * either sign, both ways are right ("flip within bound"); anything else is a difference. A tie of which nothing is rounded (a
+ * zero row without bias) is decided by the rule of the layer, `>` or `>=`, and has one right way. The bound is the interpreter's
  * γ_n·Σ|x_i·w_i|, plus what the error of the tree's own input can move the score by (gain · input error).
  */
 import type { Numbers } from '../numbers.ts';
@@ -130,8 +131,33 @@ export function compareRoutes(
     const score = exactHere ? (exact.scores[i] as number) : Number.NaN;
     // Each side must have been free to decide: one bound, and all of the input's error.
     const bound = exactHere ? reach(i, options.inputError(row), 1) : 0;
-    return { row, tree, level, node: expected.nodes[i] as number, score, bound, within: Math.abs(score) <= bound };
+    // A bound of 0 means that every term is 0: float32 computes that score exactly, and a tie has one right way.
+    const within = bound > 0 && Math.abs(score) <= bound;
+    return { row, tree, level, node: expected.nodes[i] as number, score, bound, within };
   }
+}
+
+/**
+ * The decision of a row that rounding could most easily turn, as the flip it would be; null when rounding turns none.
+ */
+export function openDecision(
+  shape: TreeShape,
+  route: ExactRoute,
+  row: number,
+  inputError: number,
+): RouteDifference | null {
+  const { trees, levels, lastDecides } = shape;
+  let best: RouteDifference | null = null;
+  for (let tree = 0; tree < trees; tree++)
+    for (let level = 0; level < (lastDecides ? levels : levels - 1); level++) {
+      const i = (row * trees + tree) * levels + level;
+      const score = route.scores[i] as number;
+      const bound = (route.bounds[i] as number) + (route.gains[i] as number) * inputError;
+      if (!(bound > 0 && Math.abs(score) <= bound)) continue;
+      if (best !== null && Math.abs(score) / bound >= Math.abs(best.score) / best.bound) continue;
+      best = { row, tree, level, node: route.nodes[i] as number, score, bound, within: true };
+    }
+  return best;
 }
 
 /** Per row, the least |score| over trees and deciding levels, with the bound at that decision. */

@@ -17,6 +17,11 @@ export interface WatchedTree {
   /** Tensors of the watched graph: i32 nodes and f32 scores, [rows, trees, levels]. */
   readonly nodesTensor: string;
   readonly scoresTensor: string;
+  /**
+   * The node's outputs, and the same computed once more by the recording node. Where they are far apart, the kernel that is
+   * compared took another route than the one that recorded it.
+   */
+  readonly twins: readonly { readonly plain: string; readonly recorded: string }[];
   /** The layer's own names of the records: `y.nodes`, `y.scores`; the interpreter's bounds and gains beside them. */
   readonly nodesRecord: string;
   readonly scoresRecord: string;
@@ -36,6 +41,9 @@ export interface WatchedGraph {
   /** The recording nodes. */
   readonly recorders: readonly GraphNode[];
 }
+
+/** The id of the node that records the routes of another. */
+export const recorderId = (node: string): string => `${node}#route`;
 
 const traced = new WeakMap<LayerIR, LayerIR>();
 
@@ -97,6 +105,14 @@ export function watchTrees(graph: Graph, labels: ReadonlyMap<string, string>): W
     if (found.length === 0) continue;
     const outputs = new Set(node.layer.tensors.filter((decl) => decl.role === 'output').map((decl) => decl.name));
     const bound = new Map([...node.tensors].filter(([name]) => !outputs.has(name)));
+    const twins = [...node.tensors].flatMap(([name, plain]) => {
+      const tensor = outputs.has(name) ? graph.tensors.get(plain) : undefined;
+      if (tensor === undefined) return [];
+      const recorded = `${plain}#recorded`;
+      tensors.set(recorded, { ...tensor, name: recorded });
+      bound.set(name, recorded);
+      return [{ plain, recorded }];
+    });
     found.forEach(({ descend, trace, statement }, i) => {
       const label = `${labels.get(node.id) ?? node.id}${found.length === 1 ? '' : `.${i + 1}`}`;
       const own = new Set(statement.axes.map((axis) => axis.name));
@@ -115,6 +131,7 @@ export function watchTrees(graph: Graph, labels: ReadonlyMap<string, string>): W
           .flatMap((decl) => node.tensors.get(decl.name) ?? []),
         nodesTensor: `${label}.nodes`,
         scoresTensor: `${label}.scores`,
+        twins,
         nodesRecord: trace.nodes,
         scoresRecord: trace.scores,
         boundsRecord: beside(trace.scores, 'bounds'),
@@ -129,7 +146,7 @@ export function watchTrees(graph: Graph, labels: ReadonlyMap<string, string>): W
       tensors.set(tree.scoresTensor, { name: tree.scoresTensor, storage: 'f32', shape });
       bound.set(trace.nodes, tree.nodesTensor).set(trace.scores, tree.scoresTensor);
     });
-    recorders.push({ ...node, id: `${node.id}#route`, layer, tensors: bound });
+    recorders.push({ ...node, id: recorderId(node.id), layer, tensors: bound });
   }
   return { graph: { ...graph, tensors, nodes: [...graph.nodes, ...recorders] }, trees, recorders };
 }

@@ -75,6 +75,10 @@ export function affine(e: Expr): Affine {
 export const scale = (a: Affine, factor: number): Affine =>
   sum([...a.values()].map((m) => ({ coefficient: m.coefficient * factor, atoms: m.atoms })));
 
+/** The polynomial divided by a number that divides every coefficient. */
+export const divide = (a: Affine, divisor: number): Affine =>
+  sum([...a.values()].map((m) => ({ coefficient: m.coefficient / divisor, atoms: m.atoms })));
+
 export const plus = (a: Affine, b: Affine): Affine => sum([...a.values(), ...b.values()]);
 
 export function multiply(a: Affine, b: Affine): Affine {

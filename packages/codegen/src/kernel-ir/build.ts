@@ -20,7 +20,8 @@ export const dim = (name: string): Expr => ({ kind: 'dim', name, type: scalars.i
 
 const comparisons: ReadonlySet<KernelOp> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge']);
 
-function resultType(name: KernelOp, args: readonly Expr[]): ValueType {
+/** The type an operation has on these operands. */
+export function resultType(name: KernelOp, args: readonly Expr[]): ValueType {
   const first = args[0]?.type ?? scalars.f32;
   if (comparisons.has(name)) return vector('bool', first.lanes);
   if (name === 'select') return args[1]?.type ?? first;

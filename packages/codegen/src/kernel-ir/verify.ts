@@ -1,9 +1,13 @@
 /**
  * The verifier: what every pass may rely on and must leave true. Names are defined once and before their use, types and
- * lanes agree, conditions are scalar, buffers exist and are used as they allow, a grid loop is outermost and alone.
+ * lanes agree, conditions are scalar, buffers exist and are used as they allow, loops are bound where they can be, and
+ * what the lanes of a scope do together is reached by all of them (divergence.ts).
  */
+import { Sizes } from '@espalier/ir';
+import { resultType } from './build.ts';
+import { divergence } from './divergence.ts';
 import { printExpr, printType } from './print.ts';
-import type { Expr, Kernel, KernelBuffer, KernelOp, Stmt, ValueType } from './types.ts';
+import type { Binding, Expr, Kernel, KernelBuffer, KernelOp, Stmt, ValueType } from './types.ts';
 import { children } from './walk.ts';
 
 /** Raised by `verify`: a bug of the named pass. */
@@ -81,7 +85,23 @@ class Verifier {
   }
 
   run(): void {
-    this.block(this.#kernel.body, new Map(), 0);
+    if (this.#buffers.size !== this.#kernel.buffers.length) this.fail('two buffers have one name');
+    for (const b of this.#kernel.buffers) {
+      if (
+        (b.space === 'workgroup' || b.space === 'subgroup') &&
+        b.shape.some((size) => Sizes.constantOf(size) === null)
+      ) {
+        this.fail(`${b.name} is ${b.space} memory of a size that is not constant`);
+      }
+      if (b.space !== 'global' && b.space !== 'private') this.needsWorkgroup(`${b.space} memory ${b.name}`);
+    }
+    this.block(this.#kernel.body, new Map(), []);
+    const split = divergence(this.#kernel);
+    if (split !== null) this.fail(split);
+  }
+
+  private needsWorkgroup(what: string): void {
+    if (this.#kernel.workgroup === undefined) this.fail(`${what} in a kernel whose threads run alone`);
   }
 
   private fail(problem: string): never {
@@ -94,26 +114,26 @@ class Verifier {
     scope.set(name, type);
   }
 
-  private block(body: readonly Stmt[], outer: ReadonlyMap<string, ValueType>, depth: number): void {
+  private block(body: readonly Stmt[], outer: ReadonlyMap<string, ValueType>, around: readonly Binding[]): void {
     const scope = new Map(outer);
-    for (const s of body) this.statement(s, scope, depth);
+    for (const s of body) this.statement(s, scope, around);
   }
 
-  private statement(s: Stmt, scope: Map<string, ValueType>, depth: number): void {
+  private statement(s: Stmt, scope: Map<string, ValueType>, around: readonly Binding[]): void {
     switch (s.kind) {
       case 'for': {
-        if (s.binding === 'grid' && depth > 0) this.fail(`grid loop ${s.index} is not outermost`);
+        this.binding(s.binding, s.index, around);
         if (!(Number.isInteger(s.step) && s.step > 0)) this.fail(`loop ${s.index} has step ${s.step}`);
         this.scalar(s.from, scope, 'i32');
         this.scalar(s.to, scope, 'i32');
         const inner = new Map(scope);
         this.define(s.index, { scalar: 'i32', lanes: 1 }, inner);
-        return this.block(s.body, inner, depth + 1);
+        return this.block(s.body, inner, [...around, s.binding]);
       }
       case 'if':
         this.scalar(s.condition, scope, 'bool');
-        this.block(s.then, scope, depth + 1);
-        return this.block(s.otherwise, scope, depth + 1);
+        this.block(s.then, scope, [...around, 'serial']);
+        return this.block(s.otherwise, scope, [...around, 'serial']);
       case 'let':
         return this.define(s.name, this.expr(s.value, scope), scope);
       case 'var':
@@ -130,6 +150,7 @@ class Verifier {
       case 'store': {
         const buffer = this.buffer(s.buffer);
         if (buffer.access === 'read') this.fail(`${s.buffer} is read-only`);
+        this.addressable(buffer);
         this.indices(s.indices, buffer, scope);
         const type = this.expr(s.value, scope);
         const wanted = buffer.storage === 'f32' || buffer.storage === 'f16' ? 'f32' : 'i32';
@@ -137,13 +158,55 @@ class Verifier {
         return;
       }
       case 'check':
+        if (!(Number.isInteger(s.fault) && s.fault >= 1)) this.fail(`check has fault number ${s.fault}`);
         return this.scalar(s.condition, scope, 'bool');
+      case 'fragment':
+        return this.fragment(s, scope);
       case 'mma':
-        for (const name of [s.accumulator, s.a, s.b]) this.buffer(name);
-        return;
+        this.fragmentOf(s.accumulator, s.rows, s.columns);
+        this.fragmentOf(s.a, s.rows, s.depth);
+        return this.fragmentOf(s.b, s.depth, s.columns);
       case 'barrier':
+        return this.needsWorkgroup('barrier');
       case 'comment':
         return;
+    }
+  }
+
+  private binding(binding: Binding, index: string, around: readonly Binding[]): void {
+    if (binding === 'serial') return;
+    if (binding === 'grid' || binding === 'workgroup') {
+      if (around.length > 0) this.fail(`${binding} loop ${index} is not outermost`);
+    } else {
+      if (around.includes(binding) || (binding === 'subgroup' && around.includes('lane'))) {
+        this.fail(`${binding} loop ${index} lies in a ${around.includes(binding) ? binding : 'lane'} loop`);
+      }
+    }
+    if (binding !== 'grid') this.needsWorkgroup(`${binding} loop ${index}`);
+  }
+
+  private addressable(buffer: KernelBuffer): void {
+    if (buffer.space === 'subgroup') this.fail(`${buffer.name} is a fragment and has no addresses`);
+  }
+
+  private fragment(s: Extract<Stmt, { kind: 'fragment' }>, scope: Map<string, ValueType>): void {
+    const fragment = this.buffer(s.fragment);
+    if (fragment.space !== 'subgroup') this.fail(`${s.fragment} is not a fragment`);
+    if ((s.move === 'zero') !== (s.buffer === null)) this.fail(`fragment ${s.move} with ${s.buffer ?? 'no buffer'}`);
+    if (s.buffer === null) return;
+    const buffer = this.buffer(s.buffer);
+    this.addressable(buffer);
+    if (buffer.space === 'private') this.fail(`${s.buffer} is private: the lanes of a subgroup do not share it`);
+    if (s.move === 'store' && buffer.access === 'read') this.fail(`${s.buffer} is read-only`);
+    this.indices(s.indices, buffer, scope);
+  }
+
+  private fragmentOf(name: string, rows: number, columns: number): void {
+    const b = this.buffer(name);
+    if (b.space !== 'subgroup') this.fail(`${name} is not a fragment`);
+    const shape = b.shape.map((size) => Sizes.constantOf(size));
+    if (shape.length !== 2 || shape[0] !== rows || shape[1] !== columns) {
+      this.fail(`fragment ${name} is ${shape.join(' x ')} where ${rows} x ${columns} is needed`);
     }
   }
 
@@ -173,15 +236,64 @@ class Verifier {
       return e.type;
     }
     if (e.kind === 'load') {
-      this.indices(e.indices, this.buffer(e.buffer), scope);
+      const buffer = this.buffer(e.buffer);
+      if (buffer.access === 'write') this.fail(`${e.buffer} is write-only`);
+      this.addressable(buffer);
+      this.indices(e.indices, buffer, scope);
+      const { scalar } = e.type;
+      // The bits of an f16 may be read as an integer: that is how it is widened where the machine can't.
+      const right =
+        scalar === 'f32'
+          ? buffer.storage === 'f32' || buffer.storage === 'f16'
+          : scalar === 'i32' && buffer.storage !== 'f32';
+      if (!right) this.fail(`${e.buffer} holds ${buffer.storage}, read as ${printType(e.type)}`);
       return e.type;
     }
     const types = children(e).map((c) => this.expr(c, scope));
-    if (e.kind === 'dim' && !this.#kernel.dims.includes(e.name)) this.fail(`there is no dim ${e.name}`);
-    if (e.kind === 'op') {
-      if (!rules[e.op](types) || types.some((t) => t.lanes !== e.type.lanes)) this.fail(`${printExpr(e)} is ill-typed`);
-    }
-    if (e.kind === 'splat' && types[0]?.lanes !== 1) this.fail(`${printExpr(e)} splats a vector`);
+    const problem = this.typeProblem(e, types);
+    if (problem !== null) this.fail(`${printExpr(e)} ${problem}`);
     return e.type;
+  }
+
+  /** What is wrong with the type of a node whose operands have `types`. */
+  private typeProblem(e: Expr, types: readonly ValueType[]): string | null {
+    const [first] = types;
+    switch (e.kind) {
+      case 'literal':
+        if (e.type.lanes !== 1) return 'is a literal with lanes';
+        return e.type.scalar === 'f32' || Number.isInteger(e.value) ? null : `is no ${e.type.scalar}`;
+      case 'dim':
+        return this.#kernel.dims.includes(e.name) ? null : 'is no dim of the kernel';
+      case 'builtin':
+        return this.#kernel.workgroup === undefined ? 'in a kernel whose threads run alone' : null;
+      case 'op': {
+        if (!rules[e.op](types) || types.some((t) => t.lanes !== e.type.lanes)) return 'is ill-typed';
+        return same(resultType(e.op, e.args), e.type)
+          ? null
+          : `is ${printType(resultType(e.op, e.args))}, not ${printType(e.type)}`;
+      }
+      case 'splat':
+        if (first?.lanes !== 1) return 'splats a vector';
+        return first.scalar === e.type.scalar ? null : 'is ill-typed';
+      case 'lanes':
+        return types.length === e.type.lanes && types.every((t) => t.lanes === 1 && t.scalar === e.type.scalar)
+          ? null
+          : 'is ill-typed';
+      case 'extract':
+        if (!(e.lane >= 0 && e.lane < (first?.lanes ?? 0))) return `takes lane ${e.lane} of ${first?.lanes}`;
+        return first?.scalar === e.type.scalar && e.type.lanes === 1 ? null : 'is ill-typed';
+      case 'fold':
+        return first?.scalar === e.type.scalar && e.type.lanes === 1 && first.scalar !== 'bool' ? null : 'is ill-typed';
+      case 'subgroup_fold':
+        if (this.#kernel.workgroup === undefined) return 'in a kernel whose threads run alone';
+        return first !== undefined && same(first, e.type) && first.scalar !== 'bool' ? null : 'is ill-typed';
+      case 'shuffle':
+        if (this.#kernel.workgroup === undefined) return 'in a kernel whose threads run alone';
+        return first !== undefined && same(first, e.type) && types[1]?.scalar === 'i32' && types[1].lanes === 1
+          ? null
+          : 'is ill-typed';
+      default:
+        return null;
+    }
   }
 }

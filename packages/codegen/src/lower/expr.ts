@@ -5,7 +5,7 @@
 import { type Expr as LayerExpr, Sizes } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, KernelOp, Stmt } from '../kernel-ir/types.ts';
-import { alphaKey, placeOf, textOf } from './layer-expr.ts';
+import { accessesOf, alphaKey, placeOf, textOf } from './layer-expr.ts';
 import type { Scope } from './scope.ts';
 
 type Access = Extract<LayerExpr, { kind: 'access' }>;
@@ -80,13 +80,20 @@ function checkedIndex(e: Access, axis: number, index: Expr, scope: Scope): Expr 
   return k.max(k.i32(0), k.min(at, k.sub(end, k.i32(1))));
 }
 
+/** Whether a branch reads what only its condition keeps inside a tensor. */
+const guards = (e: Extract<LayerExpr, { kind: 'select' }>, scope: Scope): boolean =>
+  [...accessesOf(e.then), ...accessesOf(e.otherwise)].some(
+    (access) => scope.handle(access.tensor).kind === 'memory' && !scope.kernel.needsNoGuard(access),
+  );
+
 function lowerSelect(e: Extract<LayerExpr, { kind: 'select' }>, scope: Scope): Expr {
   const condition = lowerExpr(e.condition, scope);
   const then = scope.inner();
   const otherwise = scope.inner();
   const a = lowerExpr(e.then, then);
   const b = lowerExpr(e.otherwise, otherwise);
-  if (then.block.length === 0 && otherwise.block.length === 0) return k.op('select', condition, a, b);
+  if (then.block.length === 0 && otherwise.block.length === 0 && !guards(e, scope))
+    return k.op('select', condition, a, b);
   const name = scope.kernel.names.fresh('chosen');
   const zero: Expr = { kind: 'literal', value: 0, type: a.type };
   scope.emit(k.varStmt(name, zero), {
@@ -184,6 +191,7 @@ function record(e: DescendExpr, trace: NonNullable<DescendExpr['trace']>, level:
       if (left !== undefined && right !== undefined && left.type.scalar === 'f32') differences.push(k.sub(left, right));
     } else if (x.kind === 'op') x.args.forEach(collect);
     else if (x.kind === 'select') [x.condition, x.then, x.otherwise].forEach(collect);
+    else if (x.kind === 'access') x.indices.forEach(collect);
   };
   collect(e.next);
   const score = differences.reduce<Expr | null>(

@@ -3,10 +3,12 @@
  * Blocks nest; what an inner block caches or binds is forgotten when it closes.
  */
 import { rowMajor } from '@espalier/artefact';
-import { type LayerIR, type Size, Sizes, type TensorDecl } from '@espalier/ir';
+import { type Expr as LayerExpr, type LayerIR, type Size, Sizes, type TensorDecl } from '@espalier/ir';
+import { exprKey } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, KernelBuffer, KernelFault, Stmt } from '../kernel-ir/types.ts';
 import { Names } from '../kernel-ir/walk.ts';
+import { unguardedAccesses } from './guards.ts';
 
 /** How a tensor is read at this place: a value at hand, or memory addressed by some of its axes. */
 export type TensorHandle =
@@ -18,9 +20,11 @@ export class KernelBuilder {
   readonly faults: KernelFault[] = [];
   readonly #buffers = new Map<string, KernelBuffer>();
   readonly #layer: LayerIR;
+  readonly #unguarded: ReadonlySet<LayerExpr>;
 
   constructor(layer: LayerIR) {
     this.#layer = layer;
+    this.#unguarded = unguardedAccesses(layer);
     for (const t of layer.tensors) this.names.fresh(t.name);
     for (const d of layer.dims) this.names.fresh(d);
   }
@@ -33,6 +37,11 @@ export class KernelBuilder {
     const found = this.#layer.tensors.find((t) => t.name === name);
     if (found === undefined) throw new Error(`${this.#layer.name} has no tensor ${name}`);
     return found;
+  }
+
+  /** Whether an access of the layer stays inside its tensor even where a branch around it is not taken. */
+  needsNoGuard(access: LayerExpr): boolean {
+    return this.#unguarded.has(access);
   }
 
   /** Declares that the kernel reads or writes a tensor of the layer. */
@@ -88,6 +97,8 @@ export class Scope {
   readonly #names = new Map<string, Expr>();
   readonly #tensors = new Map<string, TensorHandle>();
   readonly #values = new Map<string, Expr>();
+  /** Set when a name means something else here than around: values cached around are over the old meaning. */
+  #renames = false;
 
   constructor(kernel: KernelBuilder, parent: Scope | null = null) {
     this.kernel = kernel;
@@ -104,13 +115,22 @@ export class Scope {
 
   /** An index or local of the layer, as a kernel expression. */
   bind(name: string, expr: Expr): void {
+    const before = this.lookupOrNull(name);
+    if (before !== null && exprKey(before) !== exprKey(expr)) {
+      this.#renames = true;
+      this.#values.clear();
+    }
     this.#names.set(name, expr);
   }
 
   lookup(name: string): Expr {
-    const found = this.#names.get(name) ?? this.#parent?.lookup(name);
-    if (found === undefined) throw new Error(`${this.kernel.layer.name}: ${name} means nothing here`);
+    const found = this.lookupOrNull(name);
+    if (found === null) throw new Error(`${this.kernel.layer.name}: ${name} means nothing here`);
     return found;
+  }
+
+  private lookupOrNull(name: string): Expr | null {
+    return this.#names.get(name) ?? this.#parent?.lookupOrNull(name) ?? null;
   }
 
   /** Says how a tensor is read from here on. */
@@ -135,7 +155,7 @@ export class Scope {
 
   /** A value computed earlier in this block or one around it, by its key. */
   cached(key: string): Expr | null {
-    return this.#values.get(key) ?? this.#parent?.cached(key) ?? null;
+    return this.#values.get(key) ?? (this.#renames ? null : (this.#parent?.cached(key) ?? null));
   }
 
   cache(key: string, value: Expr): void {

@@ -9,10 +9,10 @@ import {
   type Affine,
   affine,
   constantPart,
+  divide,
   multiply,
   plus,
   residue,
-  scale,
   toExpr,
   withoutConstant,
 } from '../kernel-ir/affine.ts';
@@ -117,7 +117,7 @@ function physicalIndex(buffer: KernelBuffer, indices: readonly Expr[], multiples
     const stride = extents.slice(i + 1).reduce<Affine>(multiply, affine(k.i32(1)));
     const known = d.part === 'outer' && residue(affine(indices[d.axis] as Expr), d.block, multiples) !== null;
     // The inner block is a factor of the outer dimension's stride, so the exact division above is made good here.
-    flat = plus(flat, multiply(parts[i] as Affine, known && d.part === 'outer' ? scale(stride, 1 / d.block) : stride));
+    flat = plus(flat, multiply(parts[i] as Affine, known && d.part === 'outer' ? divide(stride, d.block) : stride));
   });
   return flat;
 }
@@ -140,6 +140,8 @@ export function usedBuffers(kernel: Kernel): ReadonlySet<string> {
   };
   visitStatements(kernel.body, (s) => {
     if (s.kind === 'store') used.add(s.buffer);
+    else if (s.kind === 'mma') for (const name of [s.accumulator, s.a, s.b]) used.add(name);
+    else if (s.kind === 'fragment') for (const name of [s.fragment, s.buffer]) if (name !== null) used.add(name);
     expressionsOf(s).forEach(look);
   });
   return used;

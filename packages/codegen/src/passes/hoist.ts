@@ -48,14 +48,15 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
   const inside = namesDefined(loop.body);
   inside.add(loop.index);
   const stored = new Set<string>();
+  let synchronises = false;
   visitStatements(loop.body, (s) => {
     if (s.kind === 'store') stored.add(s.buffer);
     if (s.kind === 'assign') inside.add(s.name);
-    // What another lane stores is seen after a barrier.
-    if (s.kind === 'barrier') for (const buffer of shared) stored.add(buffer);
+    if (s.kind === 'barrier') synchronises = true;
     if (s.kind === 'fragment' && s.move === 'store' && s.buffer !== null) stored.add(s.buffer);
   });
-  const certain = runs(loop);
+  // After a barrier, memory holds what other lanes have stored.
+  const certain = runs(loop) && !synchronises;
   const memo = new Map<Expr, boolean>();
   const invariant = (e: Expr): boolean => {
     const known = memo.get(e);
@@ -82,9 +83,13 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
     return true;
   });
   const moved = new Map<string, string>();
-  const lift = (e: Expr): Expr => {
+  const lift = (e: Expr, mayLoad: boolean): Expr => {
     if (isCheap(e)) return e;
-    if (skip(e) || !invariant(e)) return withChildren(e, children(e).map(lift));
+    if (skip(e) || !invariant(e) || (!mayLoad && loads(e)))
+      return withChildren(
+        e,
+        children(e).map((c) => lift(c, mayLoad)),
+      );
     const key = exprKey(e);
     let name = moved.get(key);
     if (name === undefined) {
@@ -94,14 +99,24 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
     }
     return k.ref(name, e.type);
   };
-  const liftIn = (block: readonly Stmt[]): readonly Stmt[] =>
+  // Inside a branch, or a loop that may not run, a load may be of a place that there is not.
+  const liftIn = (block: readonly Stmt[], mayLoad: boolean): readonly Stmt[] =>
     block.map((s) => {
-      const changed = withExpressions(s, expressionsOf(s).map(lift));
-      return withBlocks(changed, blocksOf(changed).map(liftIn));
+      const changed = withExpressions(
+        s,
+        expressionsOf(s).map((e) => lift(e, mayLoad)),
+      );
+      const reached = mayLoad && changed.kind === 'for' && runs(changed);
+      return withBlocks(
+        changed,
+        blocksOf(changed).map((b) => liftIn(b, reached)),
+      );
     });
-  const lifted = liftIn(body);
+  const lifted = liftIn(body, true);
   return [...before, { ...loop, body: lifted }];
 }
+
+const loads = (e: Expr): boolean => e.kind === 'load' || children(e).some(loads);
 
 /** At hand, or as cheap to make as to keep: constants, constants in all lanes. */
 function isCheap(e: Expr): boolean {

@@ -3,7 +3,7 @@ import type { Layout } from '@espalier/artefact';
 import { rowMajor } from '@espalier/artefact';
 import * as k from '../kernel-ir/build.ts';
 import type { Kernel, Stmt } from '../kernel-ir/types.ts';
-import { mapStatements, Names, substitute, visitStatements } from '../kernel-ir/walk.ts';
+import { mapStatements, Names, substitute, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
 import { renamed } from './copy.ts';
 import { jamLoop } from './jam.ts';
 import { multiplesOf } from './memory.ts';
@@ -70,7 +70,15 @@ function pack(kernel: Kernel, step: Extract<Step, { step: 'pack' }>): Kernel {
   if (buffer === undefined) throw new ScheduleRefusal(step, `there is no buffer ${step.buffer}`);
   if (step.axis < 0 || step.axis >= buffer.shape.length) throw new ScheduleRefusal(step, `it has no axis ${step.axis}`);
   const plain = rowMajor(buffer.shape.length);
+  if (!(Number.isInteger(step.block) && step.block > 0)) throw new ScheduleRefusal(step, `blocks of ${step.block}`);
   if (JSON.stringify(buffer.layout) !== JSON.stringify(plain)) throw new ScheduleRefusal(step, 'it is packed already');
+  if (buffer.space !== 'global' || buffer.access !== 'read')
+    throw new ScheduleRefusal(step, 'only what is read alone can be packed');
+  visitExpressions(kernel.body, (e) => {
+    if (e.kind === 'load' && e.buffer === step.buffer && e.type.lanes > 1) {
+      throw new ScheduleRefusal(step, 'it is read as vectors in its present order; pack before you vectorise');
+    }
+  });
   const layout: Layout = [
     { part: 'outer', axis: step.axis, block: step.block },
     ...plain.filter((d) => d.axis !== step.axis),

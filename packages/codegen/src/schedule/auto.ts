@@ -35,18 +35,7 @@ export function labelled(kernel: Kernel): Kernel {
 
 /** A schedule for a kernel whose loops have labels of their own (`labelled`). */
 export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule {
-  const steps: Step[] = [];
-  let current = kernel;
-  const accept = (step: Step): boolean => {
-    try {
-      current = applyStep(current, step);
-      steps.push(step);
-      return true;
-    } catch (error) {
-      if (error instanceof ScheduleRefusal) return false;
-      throw error;
-    }
-  };
+  const trial = new Trial(kernel);
   const consider = (body: readonly Stmt[]): void => {
     for (const s of body) {
       if (s.kind === 'if') {
@@ -54,15 +43,15 @@ export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule 
         consider(s.otherwise);
       }
       if (s.kind !== 'for') continue;
-      if (s.binding === 'serial' && worthVectorising(s, current, machine)) {
+      if (s.binding === 'serial' && worthVectorising(s, trial.kernel, machine)) {
         const step: Step = {
           step: 'vectorise',
           loop: s.label,
           lanes: machine.lanes,
           accumulators: hasLoop(s) ? 1 : accumulatorsFor(s, machine),
         };
-        if (accept(step)) {
-          if (hasLoop(s)) accept({ step: 'jam', loop: s.label, by: machine.accumulators });
+        if (trial.accept(step)) {
+          if (hasLoop(s)) trial.accept({ step: 'jam', loop: s.label, by: machine.accumulators });
           continue;
         }
       }
@@ -70,7 +59,29 @@ export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule 
     }
   };
   consider(kernel.body);
-  return steps;
+  return trial.steps;
+}
+
+/** A schedule in the making: steps that the kernel refuses are left out. */
+class Trial {
+  readonly steps: Step[] = [];
+  kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.kernel = kernel;
+  }
+
+  /** Adds a step if it can be applied after those so far. */
+  accept(step: Step): boolean {
+    try {
+      this.kernel = applyStep(this.kernel, step);
+    } catch (error) {
+      if (error instanceof ScheduleRefusal) return false;
+      throw error;
+    }
+    this.steps.push(step);
+    return true;
+  }
 }
 
 /** The loop somewhere inside that starts an accumulator in each iteration. */
@@ -120,7 +131,8 @@ function accumulatorsFor(loop: For, machine: SimdMachine): number {
 
 /**
  * The schedule of a contraction: weights packed by panels as wide as the tile, each nest of columns, rows and reduction a
- * tile of `rows` by `columns` accumulators; loops over staged sums are vectorised.
+ * tile of `rows` by `columns` accumulators; loops over staged sums are vectorised. What can't be vectorised, such as columns
+ * that are gathered or checked, stays as it is.
  */
 export function contractSchedule(
   kernel: Kernel,
@@ -128,28 +140,20 @@ export function contractSchedule(
   tile: { readonly rows: number; readonly columns: number },
   machine: SimdMachine,
 ): Schedule {
-  const packs: Step[] = [...new Map(weights.map((w) => [w.tensor, w])).values()].map((w) => ({
-    step: 'pack',
-    buffer: w.tensor,
-    axis: w.axis,
-    block: tile.columns,
-  }));
-  const steps: Step[] = [...packs];
+  const trial = new Trial(kernel);
+  for (const w of weights) trial.accept({ step: 'pack', buffer: w.tensor, axis: w.axis, block: tile.columns });
+  const vectorise = (loop: For): boolean =>
+    trial.accept({ step: 'vectorise', loop: loop.label, lanes: machine.lanes, accumulators: 1 });
   const consider = (body: readonly Stmt[]): void => {
     for (const s of body) {
       if (s.kind !== 'for') continue;
       const inner = s.binding === 'serial' ? accumulating(s.body) : null;
-      if (inner !== null) {
-        steps.push(
-          { step: 'vectorise', loop: s.label, lanes: machine.lanes, accumulators: 1 },
-          { step: 'jam', loop: s.label, by: tile.columns / machine.lanes },
-          { step: 'jam', loop: inner.label, by: tile.rows },
-        );
-      } else if (s.binding === 'serial' && !hasLoop(s)) {
-        steps.push({ step: 'vectorise', loop: s.label, lanes: machine.lanes, accumulators: 1 });
-      } else consider(s.body);
+      if (inner !== null && vectorise(s)) {
+        trial.accept({ step: 'jam', loop: s.label, by: tile.columns / machine.lanes });
+        trial.accept({ step: 'jam', loop: inner.label, by: tile.rows });
+      } else if (s.binding !== 'serial' || hasLoop(s) || !vectorise(s)) consider(s.body);
     }
   };
   consider(kernel.body);
-  return steps;
+  return trial.steps;
 }

@@ -1,7 +1,7 @@
 /** Facts about a loop's memory accesses that decide whether its iterations may be run together. */
 import { type Affine, affine, equal, mentions, residue, strideOf } from '../kernel-ir/affine.ts';
 import type { Expr, Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
-import { visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
+import { namesDefined, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
 
 export interface Access {
   readonly buffer: string;
@@ -43,18 +43,22 @@ export function varyingNames(index: string, body: readonly Stmt[]): Set<string> 
 
 /**
  * Null when the iterations of a loop touch memory independently, else the reason they may not. Independent: for every
- * buffer that is written there is an axis along which all its accesses stand at one place that moves with the loop.
+ * buffer that is written there is an axis along which all its accesses stand at one place that moves with the loop, and with
+ * nothing that changes inside it.
  */
 export function dependence(index: string, body: readonly Stmt[]): string | null {
   const stores = storesOf(body);
   const loads = loadsOf(body);
+  const inside = namesDefined(body);
+  visitStatements(body, (s) => {
+    if (s.kind === 'assign') inside.add(s.name);
+  });
   for (const buffer of new Set(stores.map((s) => s.buffer))) {
     const [first, ...others] = [...stores, ...loads].filter((a) => a.buffer === buffer);
     const separates = (place: Expr, axis: number): boolean => {
       const stride = strideOf(affine(place), index);
-      return (
-        stride !== null && stride !== 0 && others.every((a) => equal(affine(a.indices[axis] as Expr), affine(place)))
-      );
+      if (stride === null || stride === 0 || mentions(place, inside)) return false;
+      return others.every((a) => equal(affine(a.indices[axis] as Expr), affine(place)));
     };
     if (!first?.indices.some(separates)) return `iterations may meet in ${buffer}`;
   }
@@ -78,10 +82,11 @@ export function multiplesOf(body: readonly Stmt[]): Map<string, number> {
 export function movement(
   access: Access,
   buffer: KernelBuffer,
-  index: string,
+  loop: { readonly index: string; readonly from: Expr },
   lanes: number,
   multiples: ReadonlyMap<string, number>,
 ): 'uniform' | 'contiguous' | 'scattered' {
+  const { index } = loop;
   const only = new Set([index]);
   const moving = access.indices.map((i) => mentions(i, only));
   if (!moving.includes(true)) return 'uniform';
@@ -90,6 +95,8 @@ export function movement(
   const place: Affine = affine(access.indices[last.axis] as Expr);
   if (strideOf(place, index) !== 1) return 'scattered';
   if (last.part === 'whole') return 'contiguous';
+  // Lanes of a vector stay within a block only if the loop starts at the beginning of one.
+  if (residue(affine(loop.from), lanes, multiples) !== 0) return 'scattered';
   const steps = new Map(multiples).set(index, lanes);
   return last.block % lanes === 0 && residue(place, lanes, steps) === 0 ? 'contiguous' : 'scattered';
 }

@@ -207,7 +207,7 @@ class Vectors {
 
   private store(s: Extract<Stmt, { kind: 'store' }>): Stmt {
     const buffer = bufferOf(this.#options.kernel, s.buffer);
-    const how = movement(s, buffer, this.#loop.index, this.#options.lanes, this.#options.multiples);
+    const how = movement(s, buffer, this.#loop, this.#options.lanes, this.#options.multiples);
     if (how !== 'contiguous' || this.mentionsComputed(s.indices)) return refuse(`${s.buffer} is not written in order`);
     if (buffer.storage === 'i8' || buffer.storage === 'f16')
       return refuse(`${s.buffer} is stored in ${buffer.storage}`);
@@ -245,7 +245,7 @@ class Vectors {
     const { lanes, kernel, multiples } = this.#options;
     const buffer = bufferOf(kernel, e.buffer);
     if (this.mentionsComputed(e.indices)) return refuse(`${e.buffer} is gathered`);
-    const how = movement(e, buffer, this.#loop.index, lanes, multiples);
+    const how = movement(e, buffer, this.#loop, lanes, multiples);
     if (how === 'contiguous') return k.load(e.buffer, e.indices, k.vector(e.type.scalar, lanes));
     return this.perLane(e);
   }
@@ -272,6 +272,6 @@ export function movesInOrder(
   lanes: number,
 ): boolean {
   return [...loadsOf(loop.body), ...storesOf(loop.body)].every(
-    (access) => movement(access, bufferOf(kernel, access.buffer), loop.index, lanes, multiples) !== 'scattered',
+    (access) => movement(access, bufferOf(kernel, access.buffer), loop, lanes, multiples) !== 'scattered',
   );
 }

@@ -11,6 +11,7 @@ export function expectGolden(path: string, text: string): void {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
   }
-  if (!existsSync(file)) throw new Error(`there is no test/golden/${path}; run the test with UPDATE_GOLDEN=1 and read what it wrote`);
+  if (!existsSync(file))
+    throw new Error(`there is no test/golden/${path}; run the test with UPDATE_GOLDEN=1 and read what it wrote`);
   expect(text, `test/golden/${path} (UPDATE_GOLDEN=1 writes it anew)`).toBe(readFileSync(file, 'utf8'));
 }

@@ -13,7 +13,10 @@ export function workspaceProgram(options: CompilerOptions = {}): Project {
   const house = ts.convertCompilerOptionsFromJson((config as { compilerOptions: unknown }).compilerOptions, root);
   if (house.errors.length > 0) throw new Error(house.errors.map((e) => String(e.messageText)).join('\n'));
   const paths = Object.fromEntries(
-    ['ir', 'artefact', 'runtime', 'codegen'].map((name) => [`@espalier/${name}`, [`${root}packages/${name}/src/index.ts`]]),
+    ['ir', 'artefact', 'runtime', 'codegen'].map((name) => [
+      `@espalier/${name}`,
+      [`${root}packages/${name}/src/index.ts`],
+    ]),
   );
   return new Project({
     compilerOptions: {

@@ -8,6 +8,7 @@ import { type Size, Sizes } from '@espalier/ir';
 import { affine, constantPart, plus, scale, toExpr, withoutConstant } from '../../kernel-ir/affine.ts';
 import { type Bind, rewriteBinding } from '../../kernel-ir/bind.ts';
 import * as k from '../../kernel-ir/build.ts';
+import { nonNegativeIn } from '../../kernel-ir/sign.ts';
 import type { Expr, Kernel, KernelBuffer, Stmt } from '../../kernel-ir/types.ts';
 import { children, mapExpressions, mapStatements, Names } from '../../kernel-ir/walk.ts';
 import { toSizeExpr } from '../../size-expr.ts';
@@ -99,9 +100,13 @@ const privateBuffers = (kernel: Kernel): readonly KernelBuffer[] => kernel.buffe
 const bytesOf = (b: KernelBuffer): Size =>
   Sizes.multiply(Sizes.product(b.shape), Sizes.constant(storageBytes[b.storage]));
 
+/** No buffer begins below this address: the runtime keeps the first bytes of its memory. */
+const LOWEST_ADDRESS = 64;
+
 /** Indices become byte addresses; private buffers get their place in the scratch memory. */
 export function addressBytes(kernel: Kernel): Kernel {
   const buffers = new Map(kernel.buffers.map((b) => [b.name, b]));
+  const isNonNegative = nonNegativeIn(kernel);
   const depth = depthsOf(kernel.body);
   const rank = (e: Expr): number =>
     e.kind === 'ref' ? (depth.get(e.name) ?? 0) : Math.max(0, ...children(e).map(rank));
@@ -109,8 +114,10 @@ export function addressBytes(kernel: Kernel): Kernel {
     const size = storageBytes[buffers.get(name)?.storage ?? 'f32'];
     const bytes = plus(scale(affine(index), size), affine(k.index(pointerOf(name))));
     const constant = constantPart(bytes) + offset * size;
-    const base = toExpr(withoutConstant(bytes), rank);
-    return constant >= 0
+    const moving = withoutConstant(bytes);
+    const base = toExpr(moving, rank);
+    // A base is unsigned and does not wrap when the offset is added, so what stands before the constant must be an address too.
+    return constant >= 0 && (constant <= LOWEST_ADDRESS || isNonNegative(moving))
       ? { indices: [base], offset: constant }
       : { indices: [k.add(base, k.i32(constant))], offset: 0 };
   };

@@ -280,6 +280,17 @@ class Writer {
   }
 }
 
+/** Several to a line. */
+function wrapped(items: readonly string[]): readonly string[] {
+  const lines: string[] = [];
+  for (const item of items) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + item.length < 116) lines[lines.length - 1] = `${last} ${item}`;
+    else lines.push(`    ${item}`);
+  }
+  return lines;
+}
+
 function printKernel(kernel: Kernel, relaxed: boolean): readonly string[] {
   const context = { buffers: new Map(kernel.buffers.map((b) => [b.name, b])), relaxed };
   const writer = new Writer(context);
@@ -296,8 +307,9 @@ function printKernel(kernel: Kernel, relaxed: boolean): readonly string[] {
   });
   return [
     `  ;; ${kernel.label}`,
-    `  (func (export "${kernel.name}") ${params.map((p) => `(param $${p} i32)`).join(' ')}`,
-    ...[...locals].map(([name, type]) => `    (local $${name} ${type})`),
+    `  (func (export "${kernel.name}")`,
+    ...wrapped(params.map((p) => `(param $${p} i32)`)),
+    ...wrapped([...locals].map(([name, type]) => `(local $${name} ${type})`)),
     ...writer.lines,
     '  )',
   ];

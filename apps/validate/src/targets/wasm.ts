@@ -1,0 +1,24 @@
+/** WebAssembly in this Node: one thread or several, with relaxed SIMD or without. */
+import { availableParallelism } from 'node:os';
+import { compileGraph, wasm } from '@espalier/codegen';
+import { openWasmTarget, wasmVariants } from '@espalier/runtime-wasm';
+import type { TargetFamily } from './family.ts';
+
+export const wasmFamily: TargetFamily = {
+  name: 'wasm',
+  known: wasmVariants().map((variant) => variant.name),
+  defaults: () => ['wasm', 'wasm:plain', ...(availableParallelism() > 1 ? ['wasm:threads=2'] : [])],
+  async open(spec) {
+    const device = await openWasmTarget(spec);
+    const capabilities = { 'relaxed-simd': device.info.capabilities['relaxed-simd'] === true };
+    return {
+      spec,
+      device,
+      threads: Number(device.info.capabilities['threads'] ?? 1),
+      compileKey: `wasm ${JSON.stringify(capabilities)}`,
+      capabilities,
+      compile: (graph) => compileGraph(graph, { target: wasm, capabilities }),
+      [Symbol.dispose]: () => device[Symbol.dispose](),
+    };
+  },
+};

@@ -1,0 +1,72 @@
+/** Programs that went wrong once, as small as the shrinker left them, and what was wrong. */
+import { wasm } from '@espalier/codegen';
+import { layerFromText } from '@espalier/ir';
+import { openWasmTarget } from '@espalier/runtime-wasm';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { checkLayer, randomTensors } from '../src/index.ts';
+
+interface Regression {
+  readonly what: string;
+  readonly text: string;
+  readonly dims?: Readonly<Record<string, number>>;
+  readonly run?: Readonly<Record<string, number>>;
+  readonly integers?: Readonly<Record<string, number>>;
+}
+
+const regressions: readonly Regression[] = [
+  {
+    what: 'the score of a decision that stands in an index was not recorded',
+    text: `layer a() {
+  weight child[3, 2]: i32
+  output y[s in 1] = (descend n = 0 for 2 { s2 = 0.5; n <- child[0, i32(s2 > 0.0)] } return n)
+}`,
+  },
+  {
+    what: 'a contraction whose epilogue gathers with a check was refused by its own schedule',
+    text: `layer a(B) {
+  weight w[7, B], at[B, B]: i32
+  input x[B, B]
+  output y[i in 1, t in B] = (sum u in 7: w[u, t]) + x[t, at[t, t]]
+}`,
+    dims: { B: 8 },
+    integers: { at: 8 },
+  },
+  {
+    what: 'an index that runs backwards made a base address below zero, which does not wrap',
+    text: `layer a(C) {
+  weight w[C]
+  output y[k in C] = w[C - 1 - k]
+}`,
+    dims: { C: 18 },
+  },
+  {
+    what: 'both branches of a choice were read, also the one that its condition guards',
+    text: `layer a(T) {
+  input x[T]
+  output y[t in T] = if t >= 1000 then x[t - 1000] else 1.0
+}`,
+    run: { T: 7 },
+  },
+  {
+    what: 'a load was moved out of the branch that guards it, and out of a loop that does not run',
+    text: `layer a(T, N) {
+  input x[T], z[N]
+  output y[t in T] = sum k in 3: ((if t >= 1000000 then x[t - 1000000] else 1.0) + sum j in N: z[N - 1 + t * 0] * j)
+}`,
+    run: { T: 5, N: 0 },
+  },
+];
+
+describe.each(['wasm', 'wasm:plain'])('on %s', (spec) => {
+  let device: Awaited<ReturnType<typeof openWasmTarget>>;
+  beforeAll(async () => {
+    device = await openWasmTarget(spec);
+  });
+  afterAll(() => device[Symbol.dispose]());
+  const capabilities = { 'relaxed-simd': spec === 'wasm' };
+
+  it.each(regressions.map((r) => [r.what, r] as const))('%s', async (_, { text, dims = {}, run = {}, integers }) => {
+    const layer = layerFromText(text, { dims });
+    await checkLayer(device, { target: wasm, capabilities }, layer, run, randomTensors(layer, run, 3, integers));
+  });
+});
