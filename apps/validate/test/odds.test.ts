@@ -71,7 +71,7 @@ test('progress: a live line on a terminal, plain lines elsewhere', () => {
   live.stage('a · golden · something long enough to be cut');
   live.stage('half', 0);
   live.end();
-  expect(written[0]).toBe('\r\u001b[Ka · golden · something long en');
+  expect(written[0]).toBe('\r\u001b[Ka · golden · something long e');
   expect(written[1]).toContain('············ half');
   expect(written[2]).toBe('\r\u001b[K');
 });

@@ -54,6 +54,13 @@ describe('the rules of the house', () => {
     expect(branching).toEqual([]);
   });
 
+  it('quotes the kernels of three machines as they are', () => {
+    const page = read('ARCHITECTURE.md');
+    const texts = files('packages/codegen/test/golden/three-machines/*.txt');
+    expect(texts.length).toBeGreaterThan(5);
+    expect(texts.filter((name) => !page.includes(read(name).trimEnd()))).toEqual([]);
+  });
+
   it('holds no path of anybody’s machine', () => {
     const texts = files('*.ts', '*.md', '*.json', '*.mjs', '*.yaml', '.ci/run').filter(
       (name) => !name.startsWith('models/') && name !== 'pnpm-lock.yaml',
