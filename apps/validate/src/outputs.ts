@@ -1,11 +1,11 @@
 /** `--outputs`: what each target computed, as safetensors files under the names of golden data. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Sizes } from '@espalier/ir';
 import { type TensorData, writeSafetensors } from '@espalier/models';
 import { type Case, positionsOf } from './cases/case.ts';
 import { type CollectionCase, routeNamesOf } from './cases/collection-cases.ts';
 import { marginsOf } from './compare/routes.ts';
-import { rowCount } from './compare/rows.ts';
 import { treeShape } from './compare/verdict.ts';
 import { UsageError } from './errors.ts';
 import { elementCount, type Numbers } from './numbers.ts';
@@ -90,8 +90,8 @@ export function outputsOfCase(one: Case, run: Run): readonly TensorData[] {
     const values = run.value(item);
     const tensor = one.subject.graph.tensors.get(item.tensor);
     if (values === undefined || tensor === undefined) continue;
-    const rows = rowCount(tensor, dims);
-    add(item.name, values, [rows, rows === 0 ? 0 : values.length / rows]);
+    const natural = tensor.shape.map((size) => Sizes.evaluate(size, dims));
+    add(item.name, values, natural);
   }
   for (const tree of one.subject.watched.trees) addRoute(one, run, tree, add);
   const names = new Set<string>();

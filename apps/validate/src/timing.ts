@@ -1,7 +1,7 @@
 /** What a run costs on each target and in ONNX Runtime: an informal figure, taken beside everything else the machine does. */
 import type { Case, CheckpointCases } from './cases/case.ts';
 import type { OnnxSessions, WarmTimer } from './references/onnx.ts';
-import type { TimingReport } from './reports/data.ts';
+import type { CheckpointReport, TimingReport } from './reports/data.ts';
 import type { TargetSession } from './targets/session.ts';
 import type { Progress } from './validate.ts';
 
@@ -17,17 +17,20 @@ const warmMedian: WarmTimer = async (run) => {
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] as number;
 };
 
-/** Times the largest case of a model; null for collections of layers, and where a run failed. */
+/** Timings, or why there are none. */
+export type Timed = Pick<CheckpointReport, 'timing' | 'timingError'>;
+
+/** Times the largest case of a model; nothing for collections of layers. Never rejects. */
 export async function timeCases(
   checkpoint: CheckpointCases,
   sessions: readonly TargetSession[],
   onnx: OnnxSessions | null,
   progress: Progress,
-): Promise<TimingReport | null> {
+): Promise<Timed> {
   const tokens = (one: Case): number => (one.dims['B'] ?? 1) * (one.dims['S'] ?? 1);
   const models = checkpoint.cases.filter((one) => one.subject.model !== null);
   const [one] = models.toSorted((a, b) => tokens(b) - tokens(a));
-  if (one === undefined) return null;
+  if (one === undefined) return { timing: null, timingError: null };
   try {
     const targets: TimingReport['targets'][number][] = [];
     for (const session of sessions) {
@@ -39,9 +42,8 @@ export async function timeCases(
       progress.stage(`${checkpoint.name} · timing · onnxruntime, ${threads} thread${threads === 1 ? '' : 's'}`);
       onnxruntime.push(await (onnx as OnnxSessions).time(one, threads, warmMedian));
     }
-    return { case: one.id, tokens: tokens(one), targets, onnxruntime };
-  } catch {
-    // A run that fails here has failed as a case too, and is reported there.
-    return null;
+    return { timing: { case: one.id, tokens: tokens(one), targets, onnxruntime }, timingError: null };
+  } catch (error) {
+    return { timing: null, timingError: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -33,7 +33,7 @@ import type { OpenTarget, TargetFamily } from './targets/family.ts';
 import { openTargets } from './targets/open.ts';
 import { type CompileCache, TargetSession } from './targets/session.ts';
 import { wasmFamily } from './targets/wasm.ts';
-import { timeCases } from './timing.ts';
+import { type Timed, timeCases } from './timing.ts';
 
 /** What is going on, for whoever shows it. */
 export interface Progress {
@@ -134,10 +134,12 @@ async function validateCheckpoint(context: Context): Promise<CheckpointReport> {
   try {
     const cases: CaseReport[] = [];
     for (const one of checkpoint.cases) cases.push(await validateCase(context, one, { sessions, onnx }));
-    const timing =
-      context.options.timing === false ? null : await timeCases(checkpoint, sessions, onnx, context.progress);
+    const timed: Timed =
+      context.options.timing === false
+        ? { timing: null, timingError: null }
+        : await timeCases(checkpoint, sessions, onnx, context.progress);
     const { name, source, description } = checkpoint;
-    return { name, source, description, cases, timing };
+    return { name, source, description, cases, ...timed };
   } finally {
     for (const session of sessions) session[Symbol.dispose]();
     await onnx?.[Symbol.asyncDispose]();

@@ -60,6 +60,23 @@ describe('outputs', () => {
     await covers(join(folder.path, 'wasm.safetensors'), join(fixture(name), 'golden.safetensors'), but);
   });
 
+  test('of texts: in the shapes of the graph', async () => {
+    await using folder = await scratch();
+    const args = ['--text', 'A [MASK].', '--text', 'The [MASK] is [MASK].', '--targets', 'wasm'];
+    await command([bundled('tiny-bert'), '--outputs', folder.path, '--no-report', '--no-timing', ...args]);
+    const tensors = await open(join(folder.path, 'texts', 'wasm.safetensors'));
+    const shapes = Object.fromEntries([...tensors].map(([name, view]) => [name, view.shape]));
+    expect(shapes).toMatchObject({
+      input_ids: [2, 7],
+      attention_mask: [2, 7],
+      token_type_ids: [2, 7],
+      mask_positions: [3],
+      mask_logits: [3, 4096],
+      'hidden_states.4': [2, 7, 128],
+      'ffn.0.output': [2, 7, 128],
+    });
+  });
+
   test('of a masked language model: logits where asked', async () => {
     await using folder = await scratch();
     await command([

@@ -138,6 +138,17 @@ describe('whole runs', () => {
     expect(check(pretend({}), exact, exact, 'logits')).toMatchObject({ argmax: { rows: 40, equal: 40, tied: 0 } });
   });
 
+  test('a loss that cannot be measured allows nothing but the floor', () => {
+    const bare: Case = { ...one, golden: null };
+    const item = bare.items[0] as Case['items'][number];
+    expect(toleranceOf(bare, () => Number.POSITIVE_INFINITY).of(item)).toEqual({
+      allowed: 1e-6,
+      unit: 0,
+      from: 'measured',
+    });
+    expect(toleranceOf(bare, (other) => (other.name === 'hidden_states.2' ? 3e-6 : 1e-6)).of(item).allowed).toBe(7e-6);
+  });
+
   test('what float32 costs is small, and more than nothing', () => {
     const losses = measuredLosses(one, interpret(one, 'f32'), exact);
     for (const item of one.items) {

@@ -45,7 +45,8 @@ const manifest: Manifest = {
   checksum: '00ff',
 };
 const withBinary: Artefact = { manifest, source: 'text', binary: Uint8Array.from({ length: 256 }, (_, i) => i) };
-const withSource: Artefact = { manifest, source: 'fn main() {\n  "quoted" \'too\' \\ `${}`\n}\n' };
+// Also what looks like a placeholder to a template literal.
+const withSource: Artefact = { manifest, source: `fn main() {\n  "quoted" 'too' \\ \`\${}\`\n}\n` };
 
 const lax = {
   exactOptionalPropertyTypes: false,

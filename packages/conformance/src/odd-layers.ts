@@ -36,9 +36,9 @@ export const oddLayers: readonly OddLayer[] = [
     text: `layer product_keys(T, D, K, O) {
   input x[T, 2 * D]
   weight left[K, D], right[K, D], memory[K * K, O]
-  a[t] = argmax k: sum i: x[t, i] * left[k, i]
+  a[t] = argmax k: sum i in D: x[t, i] * left[k, i]
   b[t] = argmax k: sum i: x[t, D + i] * right[k, i]
-  s[t] = (max k: sum i: x[t, i] * left[k, i]) + (max k: sum i: x[t, D + i] * right[k, i])
+  s[t] = (max k: sum i in D: x[t, i] * left[k, i]) + (max k: sum i: x[t, D + i] * right[k, i])
   output slot[t in T] = a[t] * K + b[t]
   output y[t, o] = sigmoid(s[t]) * memory[a[t] * K + b[t], o]
 }`,
@@ -385,13 +385,9 @@ export const oddLayers: readonly OddLayer[] = [
 }`,
   },
   {
-    name: 'a walk of a start and a depth known when it runs',
-    dims: { D: 6 },
-    runs: [
-      { T: 5, L: 4 },
-      { T: 3, L: 0 },
-      { T: 1, L: 9 },
-    ],
+    name: 'walks round a ring, from where data say',
+    dims: { D: 6, L: 9 },
+    runs: tokens,
     integers: { start: 5 },
     text: `layer ring(T, L, D) {
   input x[T, D], start[T]: i32

@@ -55,6 +55,15 @@ const regressions: readonly Regression[] = [
 }`,
     run: { T: 5, N: 0 },
   },
+  {
+    what: 'a walk taken once for all elements of a row was taken when there was none',
+    text: `layer a(A) {
+  input x[A]
+  weight w[7]
+  output y[s in 3, k in A] = (descend n = 0 for 3 { s2 = x[0] + w[n]; yield w[n]; n <- 2 * n + 1 + i32(s2 > 0) }) * k
+}`,
+    run: { A: 0 },
+  },
 ];
 
 describe.each(['wasm', 'wasm:plain'])('on %s', (spec) => {

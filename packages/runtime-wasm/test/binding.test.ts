@@ -58,7 +58,9 @@ describe.each(['embedded', 'beside'] as const)('a binding with its code %s', (ki
     const { y } = await instance.run({ x });
     expect(y.shape).toEqual([T, sizes.O]);
     const expected = interpretLayer(layer, { dims: { T }, tensors: { x, ...weights } })['y'];
-    y.data.forEach((value, i) => expect(value).toBeCloseTo(expected?.[i] ?? Number.NaN, 4));
+    y.data.forEach((value, i) => {
+      expect(value).toBeCloseTo(expected?.[i] ?? Number.NaN, 4);
+    });
     expect((await instance.run({ x: new Float32Array(0) }, { T: 0 })).y).toEqual({
       shape: [0, sizes.O],
       data: new Float32Array(0),

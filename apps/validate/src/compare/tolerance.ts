@@ -42,9 +42,12 @@ export function toleranceOf(one: Case, measure: (item: Item) => number): Toleran
     const before = known.get(item.name);
     if (before !== undefined) return before;
     const recorded = one.golden?.lost.get(item.name);
-    const unit =
-      recorded ??
-      Math.max(0, ...one.items.filter((other) => familyOf(other) === familyOf(item)).map((i) => measure(i)));
+    const measured = (): number => {
+      const family = one.items.filter((other) => familyOf(other) === familyOf(item)).map((other) => measure(other));
+      // Where the interpreter's own float32 run overflows there is nothing to measure; that must not allow everything.
+      return Math.max(0, ...family.filter(Number.isFinite));
+    };
+    const unit = recorded ?? measured();
     const made: Allowance = { allowed: 2 * unit + FLOOR, unit, from: recorded === undefined ? 'measured' : 'recorded' };
     known.set(item.name, made);
     return made;

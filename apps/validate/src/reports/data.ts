@@ -64,7 +64,10 @@ export interface CheckpointReport {
   readonly source: string;
   readonly description: string;
   readonly cases: readonly CaseReport[];
+  /** Null for collections of layers, when no timing was asked for, and where it failed. */
   readonly timing: TimingReport | null;
+  /** Why a timing run failed. */
+  readonly timingError: string | null;
 }
 
 /** Informal: single runs on a machine that does other things. */

@@ -22,8 +22,10 @@ export function divergence(kernel: Kernel): string | null {
   if (kernel.workgroup === undefined) return null;
   const flow = new Flow(kernel);
   // Variables of loops: what one round makes varying, the next one reads.
-  do flow.changed = false;
-  while ((flow.block(kernel.body, UNIFORM), flow.changed));
+  do {
+    flow.changed = false;
+    flow.block(kernel.body, UNIFORM);
+  } while (flow.changed);
   return flow.problem;
 }
 
@@ -58,24 +60,31 @@ class Flow {
           s.index,
           highest([inside, s.binding === 'lane' ? BY_LANE : s.binding === 'subgroup' ? BY_SUBGROUP : UNIFORM]),
         );
-        return this.block(s.body, inside);
+        this.block(s.body, inside);
+        return;
       }
       case 'if': {
         const inside = highest([control, this.level(s.condition)]);
         this.block(s.then, inside);
-        return this.block(s.otherwise, inside);
+        this.block(s.otherwise, inside);
+        return;
       }
       case 'let':
-        return this.raise(s.name, this.level(s.value));
+        this.raise(s.name, this.level(s.value));
+        return;
       case 'var':
-        return this.raise(s.name, this.level(s.init));
+        this.raise(s.name, this.level(s.init));
+        return;
       case 'assign':
-        return this.raise(s.name, highest([control, this.level(s.value)]));
+        this.raise(s.name, highest([control, this.level(s.value)]));
+        return;
       case 'barrier':
-        return this.together(`barrier ${s.scope}`, s.scope === 'workgroup' ? UNIFORM : BY_SUBGROUP, control);
+        this.together(`barrier ${s.scope}`, s.scope === 'workgroup' ? UNIFORM : BY_SUBGROUP, control);
+        return;
       case 'mma':
       case 'fragment':
-        return this.together(s.kind, BY_SUBGROUP, control);
+        this.together(s.kind, BY_SUBGROUP, control);
+        return;
       default:
         return;
     }

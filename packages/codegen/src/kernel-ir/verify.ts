@@ -128,18 +128,22 @@ class Verifier {
         this.scalar(s.to, scope, 'i32');
         const inner = new Map(scope);
         this.define(s.index, { scalar: 'i32', lanes: 1 }, inner);
-        return this.block(s.body, inner, [...around, s.binding]);
+        this.block(s.body, inner, [...around, s.binding]);
+        return;
       }
       case 'if':
         this.scalar(s.condition, scope, 'bool');
         this.block(s.then, scope, [...around, 'serial']);
-        return this.block(s.otherwise, scope, [...around, 'serial']);
+        this.block(s.otherwise, scope, [...around, 'serial']);
+        return;
       case 'let':
-        return this.define(s.name, this.expr(s.value, scope), scope);
+        this.define(s.name, this.expr(s.value, scope), scope);
+        return;
       case 'var':
         if (!same(this.expr(s.init, scope), s.type))
           this.fail(`var ${s.name}: ${printType(s.type)} starts as ${printExpr(s.init)}`);
-        return this.define(s.name, s.type, scope);
+        this.define(s.name, s.type, scope);
+        return;
       case 'assign': {
         const type = scope.get(s.name);
         if (type === undefined) this.fail(`${s.name} is assigned before it is defined`);
@@ -159,15 +163,19 @@ class Verifier {
       }
       case 'check':
         if (!(Number.isInteger(s.fault) && s.fault >= 1)) this.fail(`check has fault number ${s.fault}`);
-        return this.scalar(s.condition, scope, 'bool');
+        this.scalar(s.condition, scope, 'bool');
+        return;
       case 'fragment':
-        return this.fragment(s, scope);
+        this.fragment(s, scope);
+        return;
       case 'mma':
         this.fragmentOf(s.accumulator, s.rows, s.columns);
         this.fragmentOf(s.a, s.rows, s.depth);
-        return this.fragmentOf(s.b, s.depth, s.columns);
+        this.fragmentOf(s.b, s.depth, s.columns);
+        return;
       case 'barrier':
-        return this.needsWorkgroup('barrier');
+        this.needsWorkgroup('barrier');
+        return;
       case 'comment':
         return;
     }

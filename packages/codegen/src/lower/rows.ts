@@ -211,7 +211,8 @@ function accumulateWalk(
   const zero = type === 'f32' ? k.f32(0) : k.i32(0);
   const at = (scope: Scope): readonly Expr[] => rest.map((a) => scope.lookup(a.name));
   body.loops(rest, (inner) => inner.emit(k.store(accumulator, at(inner), zero)));
-  body.loops(chain.sums, (tree) => {
+  const walked = body.inner();
+  walked.loops(chain.sums, (tree) => {
     walk(chain.descent, tree, (node) => {
       node.loops(rest, (inner) => {
         const yielded = lowerExpr(chain.descent.yield as LayerExpr, inner);
@@ -219,6 +220,13 @@ function accumulateWalk(
       });
     });
   });
+  // A walk that no element asks for must not be taken: its accesses may have nothing to read.
+  const isWanted = rest
+    .filter((a) => (Sizes.constantOf(a.size) ?? 0) === 0)
+    .map((a) => k.op('gt', k.sizeExpr(a.size), k.i32(0)))
+    .reduce<Expr | null>((all, one) => (all === null ? one : k.op('and', all, one)), null);
+  if (isWanted === null) body.emit(...walked.block);
+  else body.emit({ kind: 'if', condition: isWanted, then: walked.block, otherwise: [] });
 }
 
 /** The statement's value, with each hoisted walk read from its array. */

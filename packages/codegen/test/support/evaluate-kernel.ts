@@ -161,21 +161,25 @@ class Machine {
   private statement(s: Stmt, active: readonly number[]): void {
     switch (s.kind) {
       case 'for':
-        return this.loop(s, active);
+        this.loop(s, active);
+        return;
       case 'if': {
         const taken = active.filter((t) => this.number(s.condition, t) !== 0);
         this.block(s.then, taken);
-        return this.block(
+        this.block(
           s.otherwise,
           active.filter((t) => !taken.includes(t)),
         );
+        return;
       }
       case 'let':
       case 'var':
       case 'assign': {
         const source = s.kind === 'var' ? s.init : s.value;
         const values = active.map((t) => this.value(source, t, active));
-        active.forEach((t, i) => this.#names[t]?.set(s.name, values[i] as Value));
+        active.forEach((t, i) => {
+          this.#names[t]?.set(s.name, values[i] as Value);
+        });
         return;
       }
       case 'store': {

@@ -35,6 +35,7 @@ function checkpointSection(checkpoint: CheckpointReport, index: number): string 
   return `<section id="c${index}"><h2>${mark(agrees)} ${escapeHtml(checkpoint.name)}</h2>
 <p class="soft">${escapeHtml(checkpoint.description)}; ${escapeHtml(checkpoint.source)}</p>
 ${checkpoint.timing === null ? '' : timingTable(checkpoint.timing)}
+${checkpoint.timingError === null ? '' : `<p class="bad">No timing: ${escapeHtml(checkpoint.timingError)}</p>`}
 ${checkpoint.cases.map(caseArticle).join('\n')}</section>`;
 }
 

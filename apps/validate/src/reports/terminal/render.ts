@@ -51,6 +51,8 @@ function checkpointLines(checkpoint: CheckpointReport, options: TerminalOptions)
     lines.push(...caseLines(one, i === 0, options));
   });
   if (checkpoint.timing !== null) lines.push(...timingLines(checkpoint, style));
+  if (checkpoint.timingError !== null)
+    lines.push(...wrap(`no timing: ${checkpoint.timingError}`, WIDTH, '  ').map(style.warn));
   return lines;
 }
 

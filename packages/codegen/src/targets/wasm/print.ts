@@ -220,7 +220,8 @@ class Writer {
   private statement(s: Stmt, indent: string): void {
     switch (s.kind) {
       case 'for':
-        return this.loop(s, indent);
+        this.loop(s, indent);
+        return;
       case 'if':
         this.line(indent, `(if ${this.print(s.condition)}`);
         this.line(indent, '  (then');
@@ -231,27 +232,30 @@ class Writer {
           this.block(s.otherwise, `${indent}    `);
           this.line(indent, '  )');
         }
-        return this.line(indent, ')');
+        this.line(indent, ')');
+        return;
       case 'let':
       case 'assign':
-        return this.line(indent, `(local.set $${s.name} ${this.print(s.value)})`);
+        this.line(indent, `(local.set $${s.name} ${this.print(s.value)})`);
+        return;
       case 'var':
-        return this.line(indent, `(local.set $${s.name} ${this.print(s.init)})`);
+        this.line(indent, `(local.set $${s.name} ${this.print(s.init)})`);
+        return;
       case 'store': {
         const name =
           s.value.type.lanes === 4 ? 'v128.store' : s.value.type.scalar === 'f32' ? 'f32.store' : 'i32.store';
-        return this.line(
-          indent,
-          `(${name}${offset(s.offset)} ${this.print(s.indices[0] as Expr)} ${this.print(s.value)})`,
-        );
+        this.line(indent, `(${name}${offset(s.offset)} ${this.print(s.indices[0] as Expr)} ${this.print(s.value)})`);
+        return;
       }
       case 'check':
-        return this.line(
+        this.line(
           indent,
           `(if (i32.eqz ${this.print(s.condition)}) (then (i32.store (local.get $.status) (i32.const ${s.fault}))))`,
         );
+        return;
       case 'comment':
-        return this.line(indent, `;; ${s.text}`);
+        this.line(indent, `;; ${s.text}`);
+        return;
       case 'barrier':
       case 'fragment':
       case 'mma':
