@@ -64,6 +64,16 @@ const regressions: readonly Regression[] = [
 }`,
     run: { A: 0 },
   },
+  {
+    what: 'a loop whose size comes out negative started its tail before the beginning',
+    text: `layer a(T, D) {
+  input x[T, D]
+  weight w[D]
+  output y[d in D] = w[d] + (sum i in T - 3: x[i + 1, d]) + (sum j in T - 5: x[j, 0])
+}`,
+    dims: { D: 9 },
+    run: { T: 2 },
+  },
 ];
 
 describe.each(['wasm', 'wasm:plain'])('on %s', (spec) => {

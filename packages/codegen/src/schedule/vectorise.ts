@@ -100,7 +100,8 @@ function tripBetween(from: Expr, to: Expr): number | null {
 
 /** The end of the part of from … to that whole steps cover. */
 export function endOf(from: Expr, to: Expr, step: number): Expr {
-  return k.add(from, k.mul(k.op('floordiv', k.sub(to, from), k.i32(step)), k.i32(step)));
+  // A size such as T - 2 may come out negative, and the loop then runs no time.
+  return k.add(from, k.mul(k.op('floordiv', k.max(k.sub(to, from), k.i32(0)), k.i32(step)), k.i32(step)));
 }
 
 /** Variables declared outside the loop and folded in it, each by one kind of operation. */
