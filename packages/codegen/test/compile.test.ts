@@ -104,9 +104,13 @@ describe('verification', () => {
   });
 
   it.each([0, 1, 4])('names the pass that broke a kernel, planted at %i', async (at) => {
-    const error = await failure(compile(layerOf('linear'), { target: broken(at) }));
+    const error = await failure(compile(layerOf('linear'), { target: broken(at), verify: 'each' }));
     expect(error).toBeInstanceOf(VerifyError);
     expect((error as Error).message).toBe('after broken, kernel k0: nobody is assigned before it is defined');
+  });
+
+  it('finds it at the end when not asked for each pass', async () => {
+    expect(await failure(compile(layerOf('linear'), { target: broken(0) }))).toBeInstanceOf(VerifyError);
   });
 });
 

@@ -129,7 +129,7 @@ export async function runCompiled(
   options: CompileOptions,
 ): Promise<Readonly<Record<string, OutputTensor>>> {
   const { layer, dims, tensors } = reference;
-  const artefact = await compile(layer, options);
+  const artefact = await compile(layer, { verify: 'each', ...options });
   const pick = (wanted: string): Tensors =>
     Object.fromEntries(
       Object.entries(tensors).filter(([name]) => layer.tensors.find((t) => t.name === name)?.role === wanted),

@@ -15,8 +15,20 @@ type For = Extract<Stmt, { kind: 'for' }>;
 /** The kernel after all steps. Throws ScheduleRefusal for the first step that can't be applied. */
 export const applySchedule = (kernel: Kernel, schedule: Schedule): Kernel => schedule.reduce(applyStep, kernel);
 
+/** Results of steps: finding a default schedule applies the steps that the pipeline then applies again. */
+const applied = new WeakMap<Kernel, Map<string, Kernel>>();
+
 /** The kernel after one step. Throws ScheduleRefusal, naming the reason. */
 export function applyStep(kernel: Kernel, step: Step): Kernel {
+  const known = applied.get(kernel) ?? new Map<string, Kernel>();
+  applied.set(kernel, known);
+  const key = JSON.stringify(step);
+  const result = known.get(key) ?? rewrite(kernel, step);
+  known.set(key, result);
+  return result;
+}
+
+function rewrite(kernel: Kernel, step: Step): Kernel {
   if (step.step === 'pack') return pack(kernel, step);
   const names = new Names(kernel);
   const multiples = multiplesOf(kernel.body);
