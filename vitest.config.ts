@@ -5,7 +5,12 @@ export default defineConfig({
   resolve: { conditions: ['espalier-source'] },
   ssr: { resolve: { conditions: ['espalier-source'], externalConditions: ['espalier-source'] } },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tools/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    include: [
+      'packages/*/test/**/*.test.ts',
+      'apps/*/test/**/*.test.ts',
+      'tools/*/test/**/*.test.ts',
+      'test/**/*.test.ts',
+    ],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     execArgv: ['--conditions=espalier-source'],

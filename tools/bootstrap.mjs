@@ -22,7 +22,7 @@ const environment = { ...clean, TURBO_TELEMETRY_DISABLED: '1', PATH: `${bin}${de
 function run(program, args, env = environment) {
   const result = spawnSync(program, args, { cwd: root, stdio: 'inherit', env, shell: windows });
   if (result.error) {
-    console.error(`could not start ${program}: ${result.error.message}`);
+    process.stderr.write(`could not start ${program}: ${result.error.message}\n`);
     return 127;
   }
   return result.status ?? 1;
@@ -30,7 +30,7 @@ function run(program, args, env = environment) {
 
 function must(what, code) {
   if (code === 0) return;
-  console.error(`\n${what} failed (exit code ${code}).`);
+  process.stderr.write(`\n${what} failed (exit code ${code}).\n`);
   process.exit(code);
 }
 
@@ -60,8 +60,8 @@ if (task === 'start') {
     ? JSON.parse(readFileSync(results, 'utf8'))
     : { numPassedTests: 0, numFailedTests: 1, numPendingTests: 0, numTodoTests: 0 };
   const failed = counted.numFailedTests + (lint === 0 ? 0 : 1) + (types === 0 ? 0 : 1);
-  if (lint !== 0) console.log('failed: lint (biome check)');
-  if (types !== 0) console.log('failed: types (tsc)');
+  if (lint !== 0) process.stdout.write('failed: lint (biome check)\n');
+  if (types !== 0) process.stdout.write('failed: types (tsc)\n');
   const code = tests || lint || types;
   // A suite that can't even start fails vitest without failing a test: it counts as one.
   const failures = failed === 0 && code !== 0 ? 1 : failed;
@@ -70,6 +70,6 @@ if (task === 'start') {
   );
   process.exit(code);
 } else {
-  console.error('usage: node tools/bootstrap.mjs start|test [arguments]');
+  process.stderr.write('usage: node tools/bootstrap.mjs start|test [arguments]\n');
   process.exit(2);
 }

@@ -149,7 +149,6 @@ describe('expandMath', () => {
         {
           kind: 'if',
           condition: op('lt', op('ln', x), f32(0)),
-          // biome-ignore lint/suspicious/noThenProperty: the field of the statement `if`.
           then: [store('y', [i32(0)], op('erf', x))],
           otherwise: [store('y', [i32(0)], op('tanh', x))],
         },

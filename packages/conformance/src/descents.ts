@@ -1,6 +1,7 @@
 /** Random walks: trees of two and three children, several trees, and pointers into a ring; with yields or a result. */
-import { access, type Grammar, node, type Scope, type SizeText, type Value } from './grammar.ts';
+import { access, type Grammar } from './grammar.ts';
 import type { Node } from './program.ts';
+import { node, type Scope, type SizeText, type Value } from './values.ts';
 
 /** The nodes of a whole tree. */
 const treeSize = (arity: number, levels: number): number =>

@@ -4,9 +4,10 @@
  * `exact` expressions, short sums and products of multiples of 1/16, which come out the same in any order of evaluation;
  * what slips through is found by `conditioning.ts`.
  */
-import { Grammar, type Rng, type Scope } from './grammar.ts';
+import { Grammar } from './grammar.ts';
 import type { Node, Program, ProgramDim, ProgramStatement } from './program.ts';
 import { addContraction, addGather, addNorm, addSoftmax } from './shapes.ts';
+import type { Rng, Scope } from './values.ts';
 
 const smallSizes = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const;
 /** Sizes around those where vectors, register tiles and blocks begin and end. */

@@ -1,70 +1,26 @@
 /** Random expressions of the layer language, typed, bounded in magnitude and in work. */
-import { descend, pointerWalk } from './descents.ts';
+import { descend } from './descents.ts';
+import { indexInto, integer } from './integers.ts';
 import type { Node, NodeType, ProgramDim, ProgramStatement, ProgramTensor } from './program.ts';
-
-/** Random choices. */
-export interface Rng {
-  /** An integer from 0 below `below`. */
-  int(below: number): number;
-  chance(probability: number): boolean;
-  pick<T>(from: readonly T[]): T;
-}
-
-/** A size as text, with the value it will have. */
-export interface SizeText {
-  readonly text: string;
-  readonly value: number;
-  /** Known at compile time. */
-  readonly fixed: boolean;
-}
-export interface Index {
-  readonly name: string;
-  readonly size: SizeText;
-}
-/** What an expression may name where it stands, and how often it is evaluated. */
-export interface Scope {
-  readonly indices: readonly Index[];
-  readonly locals: readonly { readonly name: string; readonly value: Value }[];
-  readonly volume: number;
-}
-/** An expression with the largest magnitude it can have. */
-export interface Value {
-  readonly node: Node;
-  readonly magnitude: number;
-}
-interface Target {
-  readonly name: string;
-  readonly axes: readonly Index[];
-  readonly value: Value;
-}
-
-/** Evaluations that one statement may cost the interpreter. */
-const MOST_WORK = 30_000;
-const LARGE = 16;
-
-export const node = (type: NodeType, ...parts: readonly (string | Node)[]): Node => ({ type, parts });
-const value = (magnitude: number, n: Node): Value => ({ node: n, magnitude });
-
-const unaryFunctions = [
-  'tanh',
-  'erf',
-  'gelu',
-  'gelu_tanh',
-  'sigmoid',
-  'silu',
-  'relu',
-  'softplus',
-  'mish',
-  'leaky_relu',
-  'relu_squared',
-  'identity',
-] as const;
+import {
+  type Index,
+  LARGE,
+  MOST_WORK,
+  node,
+  type Rng,
+  type Scope,
+  type SizeText,
+  type Target,
+  unaryFunctions,
+  type Value,
+  value,
+} from './values.ts';
 
 export class Grammar {
   readonly rng: Rng;
   readonly tensors: ProgramTensor[] = [];
   readonly statements: ProgramStatement[] = [];
-  readonly #targets: Target[] = [];
+  readonly targets: Target[] = [];
   readonly #dims: readonly SizeText[];
   readonly #sizes = new Map<string, SizeText>();
   #count = 0;
@@ -100,7 +56,7 @@ export class Grammar {
   /** Axes of a statement, often those of an earlier one, so that statements meet row by row. */
   axes(count: number): readonly Index[] {
     const axes: Index[] = [];
-    const model = this.#targets.length > 0 && this.rng.chance(0.5) ? this.rng.pick(this.#targets) : undefined;
+    const model = this.targets.length > 0 && this.rng.chance(0.5) ? this.rng.pick(this.targets) : undefined;
     for (let a = 0; a < count; a++) {
       const size = model?.axes[a]?.size ?? this.size();
       const volume = axes.reduce((n, x) => n * x.size.value, 1);
@@ -119,12 +75,12 @@ export class Grammar {
       axes: axes.map((a) => ({ name: a.name, size: a.size.text })),
       value: expression,
     });
-    this.#targets.push({ name: target, axes, value: { node: expression, magnitude } });
+    this.targets.push({ name: target, axes, value: { node: expression, magnitude } });
   }
 
   /** An earlier result, read at these indices of its own axes. */
   read(target: string, indices: readonly Node[]): Value {
-    const t = this.#targets.find((x) => x.name === target) as Target;
+    const t = this.targets.find((x) => x.name === target) as Target;
     return value(t.value.magnitude, access(target, indices, t.value.node.type));
   }
 
@@ -262,7 +218,7 @@ export class Grammar {
         node('f32', number < 0 ? `(${number}.0)` : number % 1 === 0 ? `${number}.0` : `${number}`),
       );
     }
-    const targets = this.#targets.filter((t) => t.value.node.type === 'f32');
+    const targets = this.targets.filter((t) => t.value.node.type === 'f32');
     if (targets.length > 0 && rng.chance(0.55)) {
       const t = rng.pick(targets);
       return value(
@@ -274,19 +230,19 @@ export class Grammar {
         ),
       );
     }
-    const t = this.#someTensor(scope, {});
+    const t = this.someTensor(scope, {});
     return value(
       1,
       access(
         t.name,
-        t.shape.map((s) => this.indexInto(scope, this.#sizeOf(s))),
+        t.shape.map((s) => this.indexInto(scope, this.sizeOf(s))),
         'f32',
       ),
     );
   }
 
   /** A tensor over some of the indices in sight. */
-  #someTensor(scope: Scope, options: Parameters<Grammar['tensor']>[1]): ProgramTensor {
+  someTensor(scope: Scope, options: Parameters<Grammar['tensor']>[1]): ProgramTensor {
     const { rng } = this;
     const rank = rng.pick([0, 1, 1, 2, 2, 2, 3, 3, 4]);
     const indices = [...scope.indices].reverse();
@@ -299,135 +255,17 @@ export class Grammar {
     return this.tensor(shape, options);
   }
 
-  #sizeOf(text: string): SizeText {
+  sizeOf(text: string): SizeText {
     return this.#sizes.get(text) ?? this.number(Number(text));
   }
 
   /** An index expression that lies inside an axis, but for rare ones that the run must find out about. */
   indexInto(scope: Scope, size: SizeText, depth = 2): Node {
-    const { rng } = this;
-    const same = scope.indices.filter((i) => i.size.text === size.text);
-    if (same.length > 0 && rng.chance(0.75)) return node('i32', rng.pick(same).name);
-    if (size.value === 0) return node('i32', '0');
-    const any = (): Value =>
-      rng.chance(0.6) && scope.indices.length > 0 ? this.#indexValue(scope) : this.i32(scope, depth - 1);
-    switch (rng.int(8)) {
-      case 0:
-        return node('i32', String(size.fixed ? rng.int(size.value) : 0));
-      case 1:
-        return node('i32', `(${size.text} - 1)`);
-      case 2:
-        if (same.length > 0) return node('i32', `(${size.text} - 1 - `, node('i32', rng.pick(same).name), ')');
-        return node('i32', '(', any().node, ` % ${size.text})`);
-      case 3:
-        return node('i32', 'max(0, min(', any().node, `, ${size.text} - 1))`);
-      case 4:
-        return size.value <= 40 ? this.argmax(scope, depth - 1, size).node : node('i32', '0');
-      case 5: {
-        const t = this.#someTensor(scope, { integers: [0, size.value] });
-        const known = this.tensors.find((x) => x.name === t.name && size.fixed);
-        if (known !== undefined && depth > 0)
-          return access(
-            t.name,
-            t.shape.map((s) => this.indexInto(scope, this.#sizeOf(s), depth - 1)),
-            'i32',
-          );
-        return node('i32', '(', any().node, ` % ${size.text})`);
-      }
-      case 6:
-        if (rng.chance(0.08)) return node('i32', '(', any().node, ` - ${rng.int(2)})`);
-        return node('i32', '((', any().node, ` // 2) % ${size.text})`);
-      default:
-        return node('i32', '(', any().node, ` % ${size.text})`);
-    }
-  }
-
-  #indexValue(scope: Scope): Value {
-    const i = this.rng.pick(scope.indices);
-    return value(i.size.value, node('i32', i.name));
+    return indexInto(this, scope, size, depth);
   }
 
   i32(scope: Scope, depth: number): Value {
-    const v = this.#i32(scope, depth);
-    return v.magnitude > 1000 ? value(17, node('i32', '(', v.node, ' % 17)')) : v;
-  }
-
-  #i32(scope: Scope, depth: number): Value {
-    const { rng } = this;
-    const one = (): Value => this.i32(scope, depth - 1);
-    const kind = depth <= 0 ? rng.int(4) : rng.int(14);
-    const locals = scope.locals.filter((l) => l.value.node.type === 'i32');
-    if (kind < 2 && locals.length > 0) return rng.pick(locals).value;
-    if (kind < 2 && scope.indices.length > 0) return this.#indexValue(scope);
-    switch (kind) {
-      case 0:
-      case 1:
-      case 2: {
-        const n = rng.int(8);
-        return value(n, node('i32', String(n)));
-      }
-      case 3: {
-        const targets = this.#targets.filter((t) => t.value.node.type === 'i32');
-        if (targets.length > 0 && rng.chance(0.5)) {
-          const t = rng.pick(targets);
-          return value(
-            t.value.magnitude,
-            access(
-              t.name,
-              t.axes.map((a) => this.indexInto(scope, a.size, depth - 1)),
-              'i32',
-            ),
-          );
-        }
-        const t = this.#someTensor(scope, { integers: [-5, 9] });
-        return value(
-          9,
-          access(
-            t.name,
-            t.shape.map((s) => this.indexInto(scope, this.#sizeOf(s), depth - 1)),
-            'i32',
-          ),
-        );
-      }
-      case 4:
-      case 5: {
-        const [a, b] = [one(), one()];
-        return value(a.magnitude + b.magnitude, node('i32', '(', a.node, kind === 4 ? ' + ' : ' - ', b.node, ')'));
-      }
-      case 6: {
-        const a = one();
-        const by = 2 + rng.int(5);
-        return value(a.magnitude * by, node('i32', '(', a.node, ` * ${by})`));
-      }
-      case 7: {
-        const a = one();
-        const by = 2 + rng.int(6);
-        return value(a.magnitude + by, node('i32', '(', a.node, rng.chance(0.5) ? ` // ${by})` : ` % ${by})`));
-      }
-      case 8: {
-        const [a, b] = [one(), one()];
-        const name = rng.pick(['max', 'min']);
-        return value(Math.max(a.magnitude, b.magnitude), node('i32', `${name}(`, a.node, ', ', b.node, ')'));
-      }
-      case 9: {
-        const a = this.jumping(scope, depth - 1);
-        return value(a.magnitude * 4 + 1, node('i32', 'i32(', node('f32', a.node, ' * 4'), ')'));
-      }
-      case 10:
-        return this.argmax(scope, depth - 1, this.size());
-      case 11:
-        return value(1, node('i32', 'i32(', this.bool(scope, depth - 1), ')'));
-      case 12:
-        return pointerWalk(this, scope);
-      default: {
-        const [a, b] = [one(), one()];
-        const magnitude = Math.max(a.magnitude, b.magnitude);
-        return value(
-          magnitude,
-          node('i32', '(if ', this.bool(scope, depth - 1), ' then ', a.node, ' else ', b.node, ')'),
-        );
-      }
-    }
+    return integer(this, scope, depth);
   }
 
   bool(scope: Scope, depth: number): Node {
@@ -470,12 +308,12 @@ export class Grammar {
   exact(scope: Scope, depth: number): Value {
     const { rng } = this;
     const leaf = (): Value => {
-      const t = this.#someTensor(scope, { exact: true });
+      const t = this.someTensor(scope, { exact: true });
       return value(
         1,
         access(
           t.name,
-          t.shape.map((s) => this.indexInto(scope, this.#sizeOf(s), 1)),
+          t.shape.map((s) => this.indexInto(scope, this.sizeOf(s), 1)),
           'f32',
         ),
       );
@@ -506,10 +344,10 @@ export class Grammar {
   }
 
   exactLeaf(scope: Scope): Node {
-    const t = this.#someTensor(scope, { exact: true });
+    const t = this.someTensor(scope, { exact: true });
     return access(
       t.name,
-      t.shape.map((s) => this.indexInto(scope, this.#sizeOf(s), 1)),
+      t.shape.map((s) => this.indexInto(scope, this.sizeOf(s), 1)),
       'f32',
     );
   }
@@ -581,7 +419,7 @@ export class Grammar {
     const place = this.i32(scope, depth - 1);
     const shift = rng.pick([' + 1', ' - 1', ' - 2', ' * 2', '', ' - 5000', ' * 3000']);
     const at = node('i32', '(', place.node, shift, ')');
-    const rest = t.shape.slice(0, -1).map((s) => this.indexInto(scope, this.#sizeOf(s), 1));
+    const rest = t.shape.slice(0, -1).map((s) => this.indexInto(scope, this.sizeOf(s), 1));
     const other = this.leaf(scope);
     const inside = node('bool', '', at, ' >= 0 and ', at, ` < ${size.text}`);
     return value(

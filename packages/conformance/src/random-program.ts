@@ -170,7 +170,8 @@ export async function runPrograms(
   const arbitrary = programs();
   let block = 0;
   while (tally.agrees + tally.faults < count) {
-    const programSeed = (seed + Math.imul(block, 0x9e3779b1)) | 0;
+    // Not negative, so that it can be given to a command.
+    const programSeed = (seed + Math.imul(block, 0x9e3779b1)) >>> 0;
     const failure = await runBlock(
       device,
       arbitrary,
@@ -211,7 +212,7 @@ async function runBlock(
     else tally.illConditioned++;
     progress?.(tally);
   });
-  const details = await fc.check(property, { numRuns: count, seed, endOnFailure: false, verbose: 0 });
+  const details = await fc.check(property, { numRuns: count, seed: seed | 0, endOnFailure: false, verbose: 0 });
   if (!details.failed) return null;
   const [program] = details.counterexample ?? [];
   if (program === undefined) throw new Error('fast-check failed without a program', { cause: details.errorInstance });

@@ -1,7 +1,8 @@
 /** Statements in the shapes that strategies look for: dense products, softmax, norms. */
 import { pointerWalk } from './descents.ts';
-import { access, type Grammar, type Index, node, type Scope, type Value } from './grammar.ts';
+import { access, type Grammar } from './grammar.ts';
 import type { Node } from './program.ts';
+import { type Index, node, type Scope, type Value } from './values.ts';
 
 const scopeOf = (axes: readonly Index[]): Scope => ({
   indices: axes,

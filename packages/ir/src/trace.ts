@@ -120,7 +120,6 @@ function tracing(traces: ReadonlyMap<Descend, Trace>): (expr: Expr) => Expr {
       case 'op':
         return { ...expr, args: expr.args.map(again) };
       case 'select':
-        // biome-ignore lint/suspicious/noThenProperty: `then` is the Layer IR's word, and no IR is awaited.
         return { ...expr, condition: again(expr.condition), then: again(expr.then), otherwise: again(expr.otherwise) };
       case 'reduce':
         return { ...expr, body: again(expr.body) };
