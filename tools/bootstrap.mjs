@@ -65,8 +65,8 @@ if (task === 'start') {
   const code = tests || lint || types;
   // A suite that can't even start fails vitest without failing a test: it counts as one.
   const failures = failed === 0 && code !== 0 ? 1 : failed;
-  console.log(
-    `${counted.numPassedTests} passed, ${failures} failed, ${counted.numPendingTests + (counted.numTodoTests ?? 0)} skipped`,
+  process.stdout.write(
+    `${counted.numPassedTests} passed, ${failures} failed, ${counted.numPendingTests + (counted.numTodoTests ?? 0)} skipped\n`,
   );
   process.exit(code);
 } else {

@@ -107,9 +107,14 @@ function shareIn(kernel: Kernel, skip: (e: Expr) => boolean): Kernel {
   return { ...kernel, body: shareBlock(kernel.body, names, new Numbering(), skip) };
 }
 
+function push(lists: Map<string, number[]>, key: string, value: number): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}
+
+/** The occurrences of one value while it keeps it. */
 interface Group {
-  readonly expr: Expr;
-  readonly first: number;
   uses: number;
   name: string | null;
 }
@@ -129,7 +134,8 @@ function shareBlock(
   // First reading: which expressions occur more than once while they keep their value.
   const alive = new Map<number, Group>();
   const groups: Map<number, Group>[] = [];
-  body.forEach((s, at) => {
+  const dependants = new Map<string, number[]>();
+  body.forEach((s) => {
     const mine = new Map<number, Group>();
     const count = (e: Expr): void => {
       if (isTrivial(e)) return;
@@ -140,7 +146,8 @@ function shareBlock(
       const number = numbering.of(e);
       const group = alive.get(number);
       if (group === undefined) {
-        const fresh: Group = { expr: e, first: at, uses: 1, name: null };
+        const fresh: Group = { uses: 1, name: null };
+        for (const name of dependsOn(e)) push(dependants, name, number);
         alive.set(number, fresh);
         mine.set(number, fresh);
         children(e).forEach(count);
@@ -149,20 +156,11 @@ function shareBlock(
         mine.set(number, group);
       }
     };
-    const own = expressionsOf(s);
-    const loopEnd = s.kind === 'for';
-    for (const e of own) count(e);
+    for (const e of expressionsOf(s)) count(e);
     groups.push(mine);
-    const changed = changesOf(s);
-    if (changed.size > 0 && !(loopEnd && changed.size === 0)) {
-      for (const [number, group] of alive) {
-        for (const name of dependsOn(group.expr)) {
-          if (changed.has(name)) {
-            alive.delete(number);
-            break;
-          }
-        }
-      }
+    for (const name of changesOf(s)) {
+      for (const number of dependants.get(name) ?? []) alive.delete(number);
+      dependants.delete(name);
     }
   });
   // Second reading: name them at their first use.

@@ -149,8 +149,9 @@ export function contractSchedule(
       if (s.kind !== 'for') continue;
       const inner = s.binding === 'serial' ? accumulating(s.body) : null;
       if (inner !== null && vectorise(s)) {
-        trial.accept({ step: 'jam', loop: s.label, by: tile.columns / machine.lanes });
+        // Rows first: a row's columns then stand together, and one splat of x is alive at a time beside the accumulators.
         trial.accept({ step: 'jam', loop: inner.label, by: tile.rows });
+        trial.accept({ step: 'jam', loop: s.label, by: tile.columns / machine.lanes });
       } else if (s.binding !== 'serial' || hasLoop(s) || !vectorise(s)) consider(s.body);
     }
   };
