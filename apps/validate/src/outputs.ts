@@ -22,8 +22,8 @@ export interface OutputFiles {
 }
 
 /**
- * @param folder one file a target lies here; with several cases in a folder for each case, with several checkpoints in a folder for
- * each checkpoint
+ * @param folder one file a target lies here: those of the checkpoint's first case (its golden.safetensors, where it has one).
+ * Further cases lie in a folder each below it; with several checkpoints each has a folder of its own.
  */
 export function outputFiles(folder: string): OutputFiles {
   const files = new Map<string, { checkpoint: string; group: string; target: string; tensors: TensorData[] }>();
@@ -38,13 +38,14 @@ export function outputFiles(folder: string): OutputFiles {
       const all = [...files.values()];
       const several = (of: (file: (typeof all)[number]) => string): boolean => new Set(all.map(of)).size > 1;
       const byCheckpoint = several((file) => file.checkpoint);
-      const byGroup = several((file) => `${file.checkpoint}\n${file.group}`);
+      const first = new Map<string, string>();
+      for (const file of all) if (!first.has(file.checkpoint)) first.set(file.checkpoint, file.group);
       const written: string[] = [];
       for (const file of all) {
         const path = join(
           folder,
           ...(byCheckpoint ? [fileSafe(file.checkpoint)] : []),
-          ...(byGroup ? [fileSafe(file.group)] : []),
+          ...(file.group === first.get(file.checkpoint) ? [] : [fileSafe(file.group)]),
           `${fileSafe(file.target)}.safetensors`,
         );
         await writeOrRefuse(path, writeSafetensors(file.tensors, { target: file.target, case: file.group }));

@@ -41,11 +41,15 @@ describe('outputs', () => {
       'wasm,wasm:threads=2,plain',
     ]);
     expect(code).toBe(0);
-    expect((await readdir(folder.path)).sort()).toEqual(['golden', 'golden.nomask']);
-    for (const variant of ['golden', 'golden.nomask'])
+    const written = ['golden.nomask', 'wasm.safetensors', 'wasm_threads_2_plain.safetensors'];
+    expect((await readdir(folder.path)).sort()).toEqual(written);
+    for (const [variant, place] of [
+      ['golden', '.'],
+      ['golden.nomask', 'golden.nomask'],
+    ] as const)
       for (const target of ['wasm', 'wasm_threads_2_plain'])
         await covers(
-          join(folder.path, variant, `${target}.safetensors`),
+          join(folder.path, place, `${target}.safetensors`),
           join(fixture('crammed-fff-tiny'), `${variant}.safetensors`),
         );
   });

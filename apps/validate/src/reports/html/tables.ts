@@ -92,7 +92,7 @@ export function timingTable(timing: TimingReport): string {
       cell(duration(target.load)),
       cell(duration(target.first)),
       cell(duration(target.warm)),
-      cell(peer === undefined ? '–' : ratio(target.load + target.first, peer.load + peer.first)),
+      cell(peer === undefined ? '–' : ratio(target.compile + target.load + target.first, peer.load + peer.first)),
       cell(peer === undefined ? '–' : ratio(target.warm, peer.warm)),
       cell(bytes(target.weights + target.arena)),
     ].join('');
@@ -111,6 +111,6 @@ export function timingTable(timing: TimingReport): string {
       ].join(''),
     );
   return `<h3>Time for ${timing.tokens} tokens (${escapeHtml(timing.case)})</h3>
-<small>An informal figure: single runs beside whatever else the machine does. Cold is load + first run; compiling and exporting to ONNX are not counted. Below 1 we are faster.</small>
+<small>An informal figure: single runs beside whatever else the machine does. Cold is compile + load + first run; exporting to ONNX is not counted. Below 1 we are faster.</small>
 ${wrapTable(header, rows)}`;
 }

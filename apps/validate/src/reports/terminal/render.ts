@@ -155,7 +155,7 @@ function timingLines(checkpoint: CheckpointReport, style: Style): readonly strin
       { text: duration(target.load) },
       { text: duration(target.first) },
       { text: duration(target.warm), paint: style.bold },
-      { text: peer === undefined ? '–' : ratio(target.load + target.first, peer.load + peer.first) },
+      { text: peer === undefined ? '–' : ratio(target.compile + target.load + target.first, peer.load + peer.first) },
       { text: peer === undefined ? '–' : ratio(target.warm, peer.warm) },
       { text: '' },
     ]);
@@ -173,7 +173,7 @@ function timingLines(checkpoint: CheckpointReport, style: Style): readonly strin
     ]);
   return [
     style.dim(
-      `  time for ${timing.tokens} tokens: an informal figure. Cold is load + first run; below 1 we are faster`,
+      `  time for ${timing.tokens} tokens: an informal figure. Cold is compile + load + first run; below 1 we are faster`,
     ),
     ...table(rows, '    '),
   ];
