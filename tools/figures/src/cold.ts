@@ -1,9 +1,12 @@
 /**
  * One cold start, measured in a process of its own: from an empty Node to the first result for one sentence on the bundled
- * model. Run by main.ts as `cold.ts espalier|onnxruntime|layer`; prints one line of JSON.
+ * model. Run by main.ts as `cold.ts espalier|save|saved|onnxruntime|layer MODEL FILE`; prints one line of JSON. `save` writes
+ * the compiled graph to FILE, `saved` starts from there, without the compiler.
  */
-const [, , who = 'espalier'] = process.argv;
-const model = `${import.meta.dirname}/../../../models/tiny-ultrafastbert`;
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const [, , who = 'espalier', name = 'tiny-ultrafastbert', file = ''] = process.argv;
+const model = `${import.meta.dirname}/../../../models/${name}`;
 const sentence = 'The president of the united [MASK] spoke to the people.';
 
 /** The checkpoint's graph and one sentence, fed; the same for both sides and not counted. */
@@ -38,6 +41,22 @@ if (who === 'espalier') {
   await graph.run(fed);
   const cold = performance.now() - start;
   process.stdout.write(JSON.stringify({ cold, warm: await median(() => graph.run(fed)) }));
+} else if (who === 'save') {
+  const { mapped } = await prepare();
+  const { encodeGraph } = await import('@espalier/artefact');
+  const { compileGraph, wasm } = await import('@espalier/codegen');
+  writeFileSync(file, encodeGraph(await compileGraph(mapped.graph, { target: wasm })));
+} else if (who === 'saved') {
+  const { mapped, fed } = await prepare();
+  const bytes = readFileSync(file);
+  const start = performance.now();
+  const { decodeGraph } = await import('@espalier/artefact');
+  const { loadGraph } = await import('@espalier/runtime');
+  const { openWasmTarget } = await import('@espalier/runtime-wasm');
+  using device = await openWasmTarget('wasm');
+  using graph = await loadGraph(device, decodeGraph(bytes), mapped.graph.weights);
+  await graph.run(fed);
+  process.stdout.write(JSON.stringify({ cold: performance.now() - start, warm: 0 }));
 } else if (who === 'onnxruntime') {
   const { mapped, fed } = await prepare();
   const { exportOnnx } = await import('@espalier/onnx');

@@ -1,6 +1,8 @@
 /** `pnpm figures`: prints the first figures, each beside its baseline. Ratios mean something; single figures drift with the machine. */
 import { execFileSync } from 'node:child_process';
-import { cpus } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { layerFigures } from './layers.ts';
 
 const print = (line: string): void => {
@@ -12,39 +14,52 @@ interface Start {
   readonly warm: number;
 }
 
-/** Cold starts in fresh processes, contenders in turn. */
-function coldStarts(names: readonly string[], times: number): Map<string, Start[]> {
-  const found = new Map<string, Start[]>(names.map((name) => [name, []]));
-  for (let i = 0; i < times; i++) {
-    for (const name of names) {
-      const line = execFileSync(
-        process.execPath,
-        [...process.execArgv, '--no-warnings', `${import.meta.dirname}/cold.ts`, name],
-        { encoding: 'utf8' },
-      );
-      found.get(name)?.push(JSON.parse(line) as Start);
-    }
-  }
-  return found;
+/** One start in a process of its own. */
+function start(...args: readonly string[]): Start {
+  const script = `${import.meta.dirname}/cold.ts`;
+  const line = execFileSync(process.execPath, [...process.execArgv, '--no-warnings', script, ...args], {
+    encoding: 'utf8',
+  });
+  return line === '' ? { cold: 0, warm: 0 } : (JSON.parse(line) as Start);
 }
 
 const middle = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const ms = (values: readonly number[]): string =>
   `${middle(values).toFixed(1)} ms (${Math.min(...values).toFixed(1)} … ${Math.max(...values).toFixed(1)})`;
+const TIMES = 5;
 
 print(
   `node ${process.version}, V8 ${process.versions.v8}, ${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`,
 );
-const starts = coldStarts(['espalier', 'onnxruntime', 'layer'], 5);
-const cold = (name: string): readonly number[] => (starts.get(name) ?? []).map((s) => s.cold);
-const warm = (name: string): readonly number[] => (starts.get(name) ?? []).map((s) => s.warm);
-print('\none sentence on the bundled tiny-ultrafastbert, one thread, median of five processes');
-print(`  espalier, cold: load the compiler, compile, load, run     ${ms(cold('espalier'))}`);
-print(`  onnxruntime-node, cold: load, create a session, run       ${ms(cold('onnxruntime'))}`);
-print(`  espalier, warm                                            ${ms(warm('espalier'))}`);
-print(
-  `  onnxruntime-node, warm                                    ${ms(warm('onnxruntime'))}   ${(middle(warm('onnxruntime')) / middle(warm('espalier'))).toFixed(2)}x`,
-);
-print(`  compiling one BERT-base layer, cold, assembler loaded     ${ms(cold('layer'))}`);
+const folder = mkdtempSync(join(tmpdir(), 'espalier-figures-'));
+for (const model of ['tiny-ultrafastbert', 'tiny-bert']) {
+  const file = join(folder, model);
+  start('save', model, file);
+  // Contenders in turn, a fresh process each.
+  const rounds = Array.from({ length: TIMES }, () => ({
+    espalier: start('espalier', model),
+    saved: start('saved', model, file),
+    onnxruntime: start('onnxruntime', model),
+  }));
+  const cold = (who: 'espalier' | 'saved' | 'onnxruntime'): readonly number[] => rounds.map((r) => r[who].cold);
+  const warm = (who: 'espalier' | 'onnxruntime'): readonly number[] => rounds.map((r) => r[who].warm);
+  const against = (ours: readonly number[], theirs: readonly number[]): string =>
+    `${(middle(theirs) / middle(ours)).toFixed(2)}x`;
+  print(`\none sentence on ${model}, one thread, median of ${TIMES} processes, ratio to onnxruntime-node`);
+  print(
+    `  espalier, cold: load the compiler, compile, load, run    ${ms(cold('espalier'))}   ${against(cold('espalier'), cold('onnxruntime'))}`,
+  );
+  print(
+    `  espalier, cold, from a saved artefact: load, run         ${ms(cold('saved'))}   ${against(cold('saved'), cold('onnxruntime'))}`,
+  );
+  print(`  onnxruntime-node, cold: load, create a session, run      ${ms(cold('onnxruntime'))}`);
+  print(
+    `  espalier, warm                                           ${ms(warm('espalier'))}   ${against(warm('espalier'), warm('onnxruntime'))}`,
+  );
+  print(`  onnxruntime-node, warm                                   ${ms(warm('onnxruntime'))}`);
+}
+rmSync(folder, { recursive: true, force: true });
+const layer = Array.from({ length: TIMES }, () => start('layer').cold);
+print(`\ncompiling the five kernels of a BERT-base layer, cold, assembler loaded: ${ms(layer)}`);
 await layerFigures(print);
