@@ -65,6 +65,20 @@ const regressions: readonly Regression[] = [
     run: { A: 0 },
   },
   {
+    what: 'the score of a choice between branches was taken from the branch that was not taken',
+    text: `layer a(T, D) {
+  input x[T, D]
+  weight w[40, D], low[40], high[40], out[40, D]
+  output y[t, o] = descend n = 0 for 4 {
+    s = sum i: x[t, i] * w[n, i]
+    yield s * out[n, o]
+    n <- 3 * n + 1 + (if s > high[n] then 2 else (if s * 0.5 > low[n] then 1 else 0))
+  }
+}`,
+    dims: { D: 11 },
+    run: { T: 9 },
+  },
+  {
     what: 'a loop whose size comes out negative started its tail before the beginning',
     text: `layer a(T, D) {
   input x[T, D]

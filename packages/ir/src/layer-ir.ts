@@ -144,8 +144,10 @@ export interface Let {
 /**
  * Two extra outputs that record a descent. Both have one axis per index in `indices` (those axes of the statement and
  * enclosing reduction indices that the route depends on, outermost first) and a last axis over levels:
- * `nodes` (i32): the node at each level; `scores` (f32): left minus right side of that comparison in `next` whose two
- * sides are closest at that node (what the decision hung on), 0 if `next` compares no numbers.
+ * `nodes` (i32): the node at each level; `scores` (f32): left minus right side of that f32 comparison deciding `next` whose two
+ * sides are closest at that node (what the decision hung on; of a choice, only the branch taken counts; lets that are no f32
+ * count as part of `next`), 0 if it compares no f32 numbers. Entries of a walk that nothing asks for (behind a condition) are
+ * −1 and 0 in the interpreter and undefined on a device.
  */
 export interface Trace {
   readonly indices: readonly IndexRange[];

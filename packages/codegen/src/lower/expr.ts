@@ -178,27 +178,59 @@ export function walk(e: DescendExpr, scope: Scope, visit: (body: Scope) => void)
 
 const comparisons: ReadonlySet<string> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge']);
 
+/**
+ * Left minus right side of the comparison whose sides are closest, among those that decide `x`: of a choice, those of its
+ * condition and of the branch that was taken. Null when no numbers are compared.
+ */
+function closestComparison(x: LayerExpr, lets: DescendExpr['lets'], scope: Scope): Expr | null {
+  const closest = (parts: readonly LayerExpr[]): Expr | null =>
+    parts.map((part) => closestComparison(part, lets, scope)).reduce(closer, null);
+  if (x.kind === 'local') {
+    // A decision may have a name: lets that are no f32 are part of it.
+    const named = x.type === 'f32' ? undefined : lets.find((l) => l.name === x.name);
+    return named === undefined ? null : closestComparison(named.value, lets, scope);
+  }
+  if (x.kind === 'access') return closest(x.indices);
+  if (x.kind === 'op' && comparisons.has(x.op)) {
+    const [left, right] = x.args.map((a) => lowerExpr(a, scope));
+    return left === undefined || right === undefined || left.type.scalar !== 'f32' ? null : k.sub(left, right);
+  }
+  if (x.kind === 'op') return closest(x.args);
+  return x.kind === 'select' ? closestOfChoice(x, lets, scope) : null;
+}
+
+function closer(a: Expr | null, b: Expr | null): Expr | null {
+  if (a === null || b === null) return a ?? b;
+  return k.op('select', k.op('lt', k.op('abs', b), k.op('abs', a)), b, a);
+}
+
+function closestOfChoice(
+  x: Extract<LayerExpr, { kind: 'select' }>,
+  lets: DescendExpr['lets'],
+  scope: Scope,
+): Expr | null {
+  const condition = closestComparison(x.condition, lets, scope);
+  const branches = [x.then, x.otherwise].map((branch) => {
+    const inner = scope.inner();
+    return { inner, score: closestComparison(branch, lets, inner) };
+  });
+  if (branches.every(({ score }) => score === null)) return condition;
+  // Infinitely far apart: what a branch without a comparison adds to the choice.
+  const far = k.f32(Number.POSITIVE_INFINITY);
+  const name = scope.kernel.names.fresh('hung');
+  const hung = k.ref(name, k.scalar('f32'));
+  const start = condition ?? far;
+  const [then = [], otherwise = []] = branches.map(({ inner, score }) =>
+    score === null ? [] : [...inner.block, k.assign(name, closer(hung, score) ?? hung)],
+  );
+  scope.emit(k.varStmt(name, start), { kind: 'if', condition: lowerExpr(x.condition, scope), then, otherwise });
+  return condition === null ? k.op('select', k.op('eq', hung, far), k.f32(0), hung) : hung;
+}
+
 /** Stores the node and the score at this level. */
 function record(e: DescendExpr, trace: NonNullable<DescendExpr['trace']>, level: Expr, body: Scope): void {
   const at = [...trace.indices.map((i) => body.lookup(i.name)), level];
-  const differences: Expr[] = [];
-  const collect = (x: LayerExpr): void => {
-    // A decision may have a name: lets that are no f32 are part of it.
-    const named = x.kind === 'local' && x.type !== 'f32' ? e.lets.find((l) => l.name === x.name) : undefined;
-    if (named !== undefined) collect(named.value);
-    else if (x.kind === 'op' && comparisons.has(x.op)) {
-      const [left, right] = x.args.map((a) => lowerExpr(a, body));
-      if (left !== undefined && right !== undefined && left.type.scalar === 'f32') differences.push(k.sub(left, right));
-    } else if (x.kind === 'op') x.args.forEach(collect);
-    else if (x.kind === 'select') [x.condition, x.then, x.otherwise].forEach(collect);
-    else if (x.kind === 'access') x.indices.forEach(collect);
-  };
-  collect(e.next);
-  const score = differences.reduce<Expr | null>(
-    (closest, d) =>
-      closest === null ? d : k.op('select', k.op('lt', k.op('abs', d), k.op('abs', closest)), d, closest),
-    null,
-  );
+  const score = closestComparison(e.next, e.lets, body);
   const stores: Stmt[] = [
     k.store(body.kernel.global(trace.nodes, 'write'), at, body.lookup(e.node)),
     k.store(body.kernel.global(trace.scores, 'write'), at, score ?? k.f32(0)),
