@@ -39,7 +39,7 @@ export const CHECKPOINT_ERRORS = {
   M020: { title: 'not a Hub model', hint: 'Write org/name or org/name@revision; tokens start with hf_.' },
   M021: {
     title: 'the Hub cannot be reached',
-    hint: 'Check the network and hubUrl, or point at a local folder with the same files.',
+    hint: 'No local folder has this name, so it was taken as a Hub id. Check the name, or the network and hubUrl, or point at a local folder with the same files.',
   },
   M022: { title: 'no such model on the Hub', hint: 'Check the name; a private model needs a token.' },
   M023: { title: 'no such revision on the Hub', hint: 'Name an existing branch, tag or commit.' },
