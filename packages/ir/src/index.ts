@@ -4,6 +4,7 @@
  */
 export * as build from './builder/index.ts';
 export type { LayerArgs } from './check/params.ts';
+export { childrenOf } from './children.ts';
 export {
   codes,
   type Diagnostic,

@@ -3,34 +3,8 @@
  * score each decision hung on. A route usually depends on fewer indices than the value does (all outputs of a token take
  * one path), so it is recorded once per combination of the indices that it does depend on.
  */
+import { childrenOf } from './children.ts';
 import type { Descend, Expr, IndexRange, LayerIR, Let, Statement, TensorDecl, Trace } from './layer-ir.ts';
-
-/** Every expression directly inside another, in order of evaluation. */
-export function childrenOf(expr: Expr): readonly Expr[] {
-  switch (expr.kind) {
-    case 'literal':
-    case 'index':
-    case 'size':
-    case 'local':
-      return [];
-    case 'access':
-      return expr.indices;
-    case 'op':
-      return expr.args;
-    case 'select':
-      return [expr.condition, expr.then, expr.otherwise];
-    case 'reduce':
-      return [expr.body];
-    case 'descend':
-      return [
-        expr.init,
-        ...expr.lets.map((l) => l.value),
-        ...(expr.yield === null ? [] : [expr.yield]),
-        expr.next,
-        ...(expr.result === null ? [] : [expr.result]),
-      ];
-  }
-}
 
 /** The names of all indices and locals that an expression uses, bound inside it or not (names are unique). */
 function namesIn(expr: Expr, names: Set<string> = new Set()): Set<string> {

@@ -4,7 +4,16 @@
  * The watched graph keeps the original nodes as they are and adds the recording ones at its end. So the values that are
  * compared come from the very kernels that a user would run, and the routes from the same input bits in the same run.
  */
-import { type Descend, type Expr, type Graph, type GraphNode, type LayerIR, Sizes, traceLayer } from '@espalier/ir';
+import {
+  childrenOf,
+  type Descend,
+  type Expr,
+  type Graph,
+  type GraphNode,
+  type LayerIR,
+  Sizes,
+  traceLayer,
+} from '@espalier/ir';
 
 /** One descent of one node, and where its route is recorded. */
 export interface WatchedTree {
@@ -53,35 +62,9 @@ function tracedOnce(layer: LayerIR): LayerIR {
   return known;
 }
 
-function children(expr: Expr): readonly Expr[] {
-  switch (expr.kind) {
-    case 'literal':
-    case 'index':
-    case 'size':
-    case 'local':
-      return [];
-    case 'access':
-      return expr.indices;
-    case 'op':
-      return expr.args;
-    case 'select':
-      return [expr.condition, expr.then, expr.otherwise];
-    case 'reduce':
-      return [expr.body];
-    case 'descend':
-      return [
-        expr.init,
-        ...expr.lets.map((item) => item.value),
-        ...(expr.yield === null ? [] : [expr.yield]),
-        expr.next,
-        ...(expr.result === null ? [] : [expr.result]),
-      ];
-  }
-}
-
 const descents = (expr: Expr): readonly Descend[] => [
   ...(expr.kind === 'descend' ? [expr] : []),
-  ...children(expr).flatMap(descents),
+  ...childrenOf(expr).flatMap(descents),
 ];
 
 const beside = (scores: string, word: string): string => scores.replace(/\.scores(\.\d+)?$/, `.${word}$1`);

@@ -2,8 +2,7 @@
  * Which accesses need no guard: those that lie inside their tensor wherever the loops around them run. The checker's
  * `inBounds` also counts on the conditions of branches around an access; code that evaluates both branches may not.
  */
-import { type Expr, type LayerIR, type Size, Sizes } from '@espalier/ir';
-import { childrenOf } from './layer-expr.ts';
+import { childrenOf, type Expr, type LayerIR, type Size, Sizes } from '@espalier/ir';
 
 /** Accesses whose every index is an index over that very axis, or a number inside it. */
 export function unguardedAccesses(layer: LayerIR): ReadonlySet<Expr> {

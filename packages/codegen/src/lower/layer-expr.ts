@@ -1,29 +1,5 @@
 /** Questions about Layer IR expressions that strategies ask: what they mention, whether two are equal, what is in them. */
-import type { Expr, LayerIR, Statement } from '@espalier/ir';
-
-/** The direct sub-expressions. */
-export function childrenOf(e: Expr): readonly Expr[] {
-  switch (e.kind) {
-    case 'access':
-      return e.indices;
-    case 'op':
-      return e.args;
-    case 'select':
-      return [e.condition, e.then, e.otherwise];
-    case 'reduce':
-      return [e.body];
-    case 'descend':
-      return [
-        e.init,
-        ...e.lets.map((l) => l.value),
-        ...(e.yield ? [e.yield] : []),
-        e.next,
-        ...(e.result ? [e.result] : []),
-      ];
-    default:
-      return [];
-  }
-}
+import { childrenOf, type Expr, type LayerIR, type Statement } from '@espalier/ir';
 
 export function visit(e: Expr, see: (e: Expr) => void): void {
   see(e);

@@ -7,6 +7,8 @@
  * The body is then judged with the union over all levels, the result with what comes after the last. i32 tensors of the
  * layer keep the interval of their values, so that `leaf[t]` is known to name a leaf.
  */
+
+import { childrenOf } from '../children.ts';
 import { type Diagnostic, diagnostic } from '../diagnostics/index.ts';
 import type { Descend, Expr, IndexRange, Statement, TensorDecl } from '../layer-ir.ts';
 import type { Size } from '../size.ts';
@@ -24,7 +26,7 @@ import {
   ofOp,
   unknown,
 } from './interval.ts';
-import { childrenOf, selectNode } from './make.ts';
+import { selectNode } from './make.ts';
 
 interface Bounds {
   readonly tensors: ReadonlyMap<string, TensorDecl>;

@@ -2,6 +2,8 @@
  * One layer of a module to Layer IR: binds dims and options, checks the statements in order, drops what no output needs,
  * and proves bounds. Shared by elaboration (dims bound, branches folded) and by the generic check.
  */
+
+import { childrenOf } from '../children.ts';
 import { type Diagnostic, suggest } from '../diagnostics/index.ts';
 import type { Expr, LayerIR, Span, Statement, StorageType, TensorDecl } from '../layer-ir.ts';
 import * as Sizes from '../size.ts';
@@ -13,7 +15,7 @@ import { checkMeasure, type Env, elaborate } from './expressions.ts';
 import type { FunctionTable } from './functions.ts';
 import { bindIndices, settleRanges } from './indices.ts';
 import { inferRanges } from './infer.ts';
-import { childrenOf, toF32, toNumber } from './make.ts';
+import { toF32, toNumber } from './make.ts';
 import { bindDims, bindOptions, type LayerArgs } from './params.ts';
 import { extentOf, largestSize, listOf, sizeOf } from './size-expr.ts';
 

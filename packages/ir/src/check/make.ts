@@ -3,6 +3,7 @@
  * a literal, a select on a literal becomes its branch. Folding computes in float64, as the interpreter does, and leaves
  * alone what would not survive f32. They assume operands that were checked.
  */
+import { childrenOf } from '../children.ts';
 import type { Expr, ScalarOp, Span, ValueType } from '../layer-ir.ts';
 import type { Size } from '../size.ts';
 import * as Sizes from '../size.ts';
@@ -166,31 +167,4 @@ export function measure(e: Expr): { readonly nodes: number; readonly depth: numb
   const result = { nodes, depth: depth + 1 };
   measures.set(e, result);
   return result;
-}
-
-/** The direct parts of an expression, in the order they are written. */
-export function childrenOf(e: Expr): readonly Expr[] {
-  switch (e.kind) {
-    case 'literal':
-    case 'index':
-    case 'size':
-    case 'local':
-      return [];
-    case 'access':
-      return e.indices;
-    case 'op':
-      return e.args;
-    case 'select':
-      return [e.condition, e.then, e.otherwise];
-    case 'reduce':
-      return [e.body];
-    case 'descend':
-      return [
-        e.init,
-        ...e.lets.map((l) => l.value),
-        ...(e.yield === null ? [] : [e.yield]),
-        e.next,
-        ...(e.result === null ? [] : [e.result]),
-      ];
-  }
 }

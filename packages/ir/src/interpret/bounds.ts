@@ -12,8 +12,10 @@
  * Functions other than + − · are bounded by their derivative at the computed value, and counted as several roundings, since
  * targets may expand them.
  */
+
+import { childrenOf } from '../children.ts';
 import type { Descend, Expr, LayerIR, Let, ScalarOp, Trace } from '../layer-ir.ts';
-import { childrenOf, routeLets } from '../trace.ts';
+import { routeLets } from '../trace.ts';
 import type { EmitContext, Emitter } from './emitter.ts';
 import { numberText } from './scalar.ts';
 
