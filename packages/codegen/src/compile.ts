@@ -1,6 +1,6 @@
 /**
  * The driver: a checked layer in, an artefact out. Cuts the layer into units, lowers each by its strategy, runs the
- * pipeline with verification between passes, prints, assembles, and writes the manifest. Same input, same bytes.
+ * pipeline with verification, prints, assembles, and writes the manifest. Same input, same bytes.
  */
 import {
   type Artefact,
@@ -42,7 +42,7 @@ export interface CompileOptions {
   readonly observe?: Observe;
   /**
    * `each` verifies the kernel after every pass, so that an error names the pass that made it; `ends` (default) once it is
-   * lowered and once it is ready to print, which finds the same errors in a third of the time.
+   * lowered and once it is ready to print, which costs less and does not say which pass it was.
    */
   readonly verify?: 'each' | 'ends';
 }

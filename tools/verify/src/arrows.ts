@@ -10,7 +10,7 @@ export const allowed: Readonly<Record<string, readonly string[]>> = {
   '@espalier/onnx': ['@espalier/ir'],
   '@espalier/runtime': ['@espalier/artefact'],
   '@espalier/runtime-wasm': ['@espalier/artefact', '@espalier/runtime'],
-  '@espalier/models': ['@espalier/artefact', '@espalier/codegen', '@espalier/ir', '@espalier/runtime'],
+  '@espalier/models': ['@espalier/ir'],
   '@espalier/conformance': [
     '@espalier/artefact',
     '@espalier/codegen',
@@ -40,10 +40,15 @@ export function arrowProblems(): readonly string[] {
       if (rule !== undefined && name.startsWith('@espalier/') && !rule.includes(name))
         problems.push(`${manifest.name} may not depend on ${name}`);
     }
+    const used = new Set<string>();
     for (const file of files(`${folder}/src/**/*.ts`, `${folder}/src/*.ts`)) {
       for (const name of importsOf(readFileSync(root + file, 'utf8'))) {
+        used.add(name);
         if (!runtime.includes(name)) problems.push(`${file} imports ${name}, which ${manifest.name} doesn't depend on`);
       }
+    }
+    for (const name of runtime) {
+      if (!used.has(name)) problems.push(`${manifest.name} depends on ${name} and doesn't use it`);
     }
   }
   return problems;

@@ -5,7 +5,7 @@
  * `vector` loops and vector types, a lane machine binds loops to `workgroup` and `lane` and uses subgroup operations.
  * Both are subsets of this one language, checked by `verify`: a target's legalise removes what its machine lacks.
  *
- * Names are unique within a kernel. Everything is readonly and plain JSON.
+ * Names are unique within a kernel. Everything is readonly plain data; infinite literals are the one thing JSON can't hold.
  */
 import type { Layout } from '@espalier/artefact';
 import type { Size, StorageType } from '@espalier/ir';
@@ -111,8 +111,7 @@ export type Expr =
  * How the iterations of a loop are run.
  * `serial` in order by one thread. `grid`: independent steps, any split among threads or workgroups; at most one per
  * kernel, outermost. `workgroup`: one iteration a workgroup. `subgroup`, `lane`: iterations dealt out to the subgroups of
- * a workgroup or the lanes of a subgroup (the extent may exceed their number: they stride). `unrolled` and `vector` are
- * the schedule's records of loops it has already removed and appear only in dumps.
+ * a workgroup or the lanes of a subgroup (the extent may exceed their number: they stride).
  */
 export type Binding = 'serial' | 'grid' | 'workgroup' | 'subgroup' | 'lane';
 

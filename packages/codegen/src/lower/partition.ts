@@ -101,7 +101,6 @@ export function matchContraction(s: Statement, layer: LayerIR): Contraction | nu
 /** Row axes of a unit under construction, per statement. */
 interface Draft {
   readonly members: { statement: Statement; rowAxes: number[] }[];
-  closed: boolean;
 }
 
 /** How a consumer's axes line up with the rows of the draft it reads from; rows that don't line up are given up. Null when nothing lines up. */
@@ -153,7 +152,7 @@ export function partition(layer: LayerIR): readonly Unit[] {
     } else if (last !== undefined && 'members' in last && join(statement, last)) {
       place = latest;
     } else {
-      units.push({ members: [{ statement, rowAxes: statement.axes.map((_, i) => i) }], closed: false });
+      units.push({ members: [{ statement, rowAxes: statement.axes.map((_, i) => i) }] });
     }
     for (const name of writesOf(statement)) home.set(name, place);
   }

@@ -43,7 +43,7 @@ export function lowerRows(unit: RowsUnit, layer: LayerIR, exported: ReadonlySet<
   const scope = new Scope(kernel);
   const rows = rowSizes(unit);
   const blocked = blockedAxis(unit);
-  if (blocked !== null) lowerBlocked(unit, blocked, scope);
+  if (blocked !== null) lowerBlocked(blocked, scope);
   else {
     const grid = kernel.names.fresh('row');
     const body = scope.inner();
@@ -71,7 +71,7 @@ function blockedAxis(unit: RowsUnit): Statement | null {
   return plain ? only.statement : null;
 }
 
-function lowerBlocked(_unit: RowsUnit, s: Statement, scope: Scope): void {
+function lowerBlocked(s: Statement, scope: Scope): void {
   const { names } = scope.kernel;
   const axis = s.axes[0] as Statement['axes'][number];
   const size = k.sizeExpr(axis.size);

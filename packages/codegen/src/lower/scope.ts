@@ -162,7 +162,7 @@ export class Scope {
     this.#values.set(key, value);
   }
 
-  /** Writes a loop over 0 … size − 1 for a layer index; returns the scope of its body, to be closed by `close`. */
+  /** Writes a loop over 0 … size − 1 for a layer index; `fill` writes its body. */
   loop(base: string, size: Size, fill: (body: Scope, index: Expr) => void): void {
     const name = this.kernel.names.fresh(base);
     const body = this.inner();
