@@ -3,7 +3,7 @@
  * refuses a version it does not know.
  */
 import type { Layout } from './layout.ts';
-import type { SizeExpr } from './size-expr.ts';
+import { type DimValues, evaluateSize, type SizeExpr } from './size-expr.ts';
 
 /** Raised when a field changes its meaning. */
 export const MANIFEST_VERSION = 1;
@@ -29,19 +29,53 @@ export interface Binding {
 export interface Launch {
   /** Name of the kernel in the source. */
   readonly kernel: string;
-  /** Number of independent grid steps. A runtime may split 0 … grid − 1 among threads or workgroups as it likes. */
+  /**
+   * Number of independent grid steps. A runtime may split 0 … grid − 1 among threads as it likes; where `workgroup` is
+   * given, a step is a workgroup.
+   */
   readonly grid: SizeExpr;
+  /**
+   * The launch is one of several variants of the same work, made for different numbers of rows: it runs only where
+   * `from` ≤ size < `below`. For any dims exactly one variant runs. Absent: it always runs.
+   */
+  readonly when?: LaunchCondition;
+  /** Threads of a workgroup, on machines that have them; absent where every grid step is run by one thread. */
+  readonly workgroup?: number;
   /** Names of the bindings the kernel takes, in the order of its parameters. */
   readonly bindings: readonly string[];
+  /**
+   * Bindings that the kernel takes as copies in one buffer, each at the next multiple of 16 bytes, bound after the others: for devices
+   * that bind only a few. The copies are made before each launch.
+   */
+  readonly joined?: readonly string[];
   /** Runtime dims the kernel takes as i32, after the bindings, in order. */
   readonly dims: readonly string[];
-  /** Bytes of private scratch memory each concurrently running thread needs (16-byte aligned); 0 for none. */
+  /**
+   * Bytes of scratch memory (16-byte aligned), 0 for none: of each concurrently running thread, or, where `workgroup` is
+   * given, of each of the `grid` workgroups, one after another in one buffer.
+   */
   readonly scratch: SizeExpr;
+  /** Present and true when the kernel has checks and so takes the status word, on machines where that is a binding. */
+  readonly checks?: boolean;
   /** What the kernel does, for people: source statement and strategy. */
   readonly label: string;
   /** Floating-point operations and least bytes moved of one launch. */
   readonly flops: SizeExpr;
   readonly bytes: SizeExpr;
+}
+
+/** The range of a size over the runtime dims, `below` excluded; no `below`: no end. */
+export interface LaunchCondition {
+  readonly size: SizeExpr;
+  readonly from: number;
+  readonly below?: number;
+}
+
+/** Whether a launch runs at these dims. */
+export function runsAt(launch: Pick<Launch, 'when'>, dims: DimValues): boolean {
+  if (launch.when === undefined) return true;
+  const size = evaluateSize(launch.when.size, dims);
+  return size >= launch.when.from && size < (launch.when.below ?? Number.POSITIVE_INFINITY);
 }
 
 /** A failed runtime check: code n in the status word is `faults[n - 1]`. */

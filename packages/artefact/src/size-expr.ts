@@ -3,8 +3,8 @@
  * to know how much memory a buffer takes or how many grid steps a launch has.
  */
 
-/** A number, a dim's name, or a prefix operation; "ceildiv" rounds up; "max" takes the larger. */
-export type SizeExpr = number | string | readonly ['+' | '-' | '*' | 'ceildiv' | 'max', SizeExpr, SizeExpr];
+/** A number, a dim's name, or a prefix operation; "ceildiv" rounds up; "max" takes the larger, "min" the smaller. */
+export type SizeExpr = number | string | readonly ['+' | '-' | '*' | 'ceildiv' | 'max' | 'min', SizeExpr, SizeExpr];
 
 /** Dim values by name. */
 export type DimValues = Readonly<Record<string, number>>;
@@ -29,6 +29,8 @@ export function evaluateSize(expr: SizeExpr, dims: DimValues): number {
       return a * b;
     case 'max':
       return Math.max(a, b);
+    case 'min':
+      return Math.min(a, b);
     case 'ceildiv':
       if (b === 0) throw new RangeError('ceildiv by 0');
       return Math.ceil(a / b);

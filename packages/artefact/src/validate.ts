@@ -76,7 +76,7 @@ export const size: Check = (value, at) => {
   if (typeof value === 'number' ? Number.isSafeInteger(value) : typeof value === 'string') return;
   if (!Array.isArray(value) || value.length !== 3)
     return void refuse(at, value, 'a size: an integer, a dim or [op, a, b]');
-  oneOf('+', '-', '*', 'ceildiv', 'max')(value[0], `${at}[0]`);
+  oneOf('+', '-', '*', 'ceildiv', 'max', 'min')(value[0], `${at}[0]`);
   size(value[1], `${at}[1]`);
   size(value[2], `${at}[2]`);
 };

@@ -5,30 +5,29 @@
 import {
   type Artefact,
   type Launch,
+  type LaunchCondition,
   type Layout,
   MANIFEST_VERSION,
   type Manifest,
   rowMajor,
   sha256Hex,
 } from '@espalier/artefact';
-import { type LayerIR, type Size, Sizes } from '@espalier/ir';
+import type { LayerIR } from '@espalier/ir';
 import { costOf } from './cost.ts';
 import { fileSink } from './dump.ts';
 import type { Kernel } from './kernel-ir/types.ts';
 import { verify } from './kernel-ir/verify.ts';
 import { mapStatements } from './kernel-ir/walk.ts';
-import { lowerContract } from './lower/contract.ts';
-import { lowerGeneric } from './lower/generic.ts';
 import { placeOf, readsOf, writesOf } from './lower/layer-expr.ts';
-import { type Contraction, partition, partitionGenerically, type Unit } from './lower/partition.ts';
-import { lowerRows } from './lower/rows.ts';
+import { partition, partitionGenerically, type Unit } from './lower/partition.ts';
+import { applicable, lowerUnit } from './lower/unit.ts';
 import { usedBuffers } from './passes/flatten.ts';
 import { type Observe, pipelineFor } from './pipeline.ts';
-import { applyStep } from './schedule/apply.ts';
+import { applySchedule, applyStep } from './schedule/apply.ts';
 import { labelled } from './schedule/auto.ts';
 import { type Schedule, ScheduleRefusal } from './schedule/steps.ts';
 import { gridOf, toSizeExpr } from './size-expr.ts';
-import type { Capabilities, Target } from './target.ts';
+import type { Capabilities, Target, Variant } from './target.ts';
 import { GENERATOR } from './version.ts';
 
 export interface CompileOptions {
@@ -61,6 +60,8 @@ interface Lowered {
   readonly kernel: Kernel;
   readonly unit: Unit;
   readonly schedule: Schedule;
+  /** For which numbers of rows it runs; null: always. */
+  readonly when: LaunchCondition | null;
 }
 
 /** Compiles a layer for a target. Deterministic; throws CompileError (C001 unknown capability, C002 schedule for an
@@ -123,54 +124,39 @@ export function lowerLayer(
 ): readonly Lowered[] {
   const units = options.strategy === 'generic' ? partitionGenerically(layer) : partition(layer);
   const outputs = new Set(layer.tensors.filter((t) => t.role === 'output').map((t) => t.name));
-  for (const name of Object.keys(options.schedules ?? {})) {
-    if (!units.some((_, i) => name === `k${i}`)) {
-      throw new CompileError(
-        'C002',
-        `${layer.name} has no kernel "${name}"; it has ${units.map((_, i) => `k${i}`).join(', ')}`,
-      );
-    }
-  }
   let faults = 0;
-  return units.map((unit, i) => {
+  const lowered = units.flatMap((unit, i) => {
     const exported = new Set(outputs);
     units.forEach((other, j) => {
       if (j !== i) for (const s of statementsOf(other)) for (const name of readsOf(s)) exported.add(name);
     });
-    const name = `k${i}`;
-    const kernel = withoutUnused(labelled(lowerUnit(unit, layer, target, capabilities, exported, name)));
-    const schedule = options.schedules?.[name] ?? target.schedule(unit, kernel, capabilities);
-    const numbered = faultsFrom(kernel, faults);
-    faults += kernel.faults.length;
-    return { unit, kernel: numbered, schedule };
+    return applicable(unit, unit.kind === 'generic' ? [PLAIN] : target.variants(unit, capabilities)).map(
+      ({ variant, when }): Lowered => {
+        const name = variant.name === '' ? `k${i}` : `k${i}_${variant.name}`;
+        const kernel = withoutUnused(labelled(lowerUnit(unit, layer, variant, exported, name)));
+        const schedule = options.schedules?.[name] ?? target.schedule(unit, kernel, capabilities);
+        const numbered = faultsFrom(kernel, faults);
+        faults += kernel.faults.length;
+        const place = statementsOf(unit)
+          .map((s) => placeOf(layer, s.span))
+          .join(', ');
+        return { unit, kernel: { ...numbered, place }, schedule, when };
+      },
+    );
   });
+  const names = lowered.map(({ kernel }) => kernel.name);
+  for (const name of Object.keys(options.schedules ?? {})) {
+    if (!names.includes(name))
+      throw new CompileError('C002', `${layer.name} has no kernel "${name}"; it has ${names.join(', ')}`);
+  }
+  return lowered;
 }
+
+/** The only variant of the generic strategy. */
+const PLAIN: Variant = { name: '', from: 0, form: { form: 'elements' } };
 
 const statementsOf = (unit: Unit): readonly LayerIR['statements'][number][] =>
   unit.kind === 'rows' ? unit.statements.map((m) => m.statement) : [unit.statement];
-
-function lowerUnit(
-  unit: Unit,
-  layer: LayerIR,
-  target: Target,
-  capabilities: Capabilities,
-  exported: ReadonlySet<string>,
-  name: string,
-): Kernel {
-  switch (unit.kind) {
-    case 'generic':
-      return lowerGeneric(unit.statement, layer, name);
-    case 'rows':
-      return lowerRows(unit, layer, exported, name);
-    case 'contract': {
-      const columns = Sizes.constantOf(columnSize(unit.statement, unit.contraction)) ?? 64;
-      return lowerContract(unit, layer, target.blocking(columns, capabilities), name);
-    }
-  }
-}
-
-const columnSize = (s: LayerIR['statements'][number], c: Contraction): Size =>
-  s.axes[c.columnAxis]?.size ?? Sizes.constant(1);
 
 function withoutUnused(kernel: Kernel): Kernel {
   const used = usedBuffers(kernel);
@@ -279,9 +265,11 @@ function manifestOf(
         layout: layouts.get(t.name) ?? rowMajor(t.shape.length),
       })),
     launches: lowered.map(
-      ({ kernel, unit }, i): Launch => ({
+      ({ kernel, unit, schedule, when }, i): Launch => ({
         kernel: kernel.name,
-        grid: gridOf(kernel),
+        ...(when === null ? {} : { when }),
+        grid: gridOf(applySchedule(kernel, schedule)),
+        ...workgroupOf(finished[i] as Kernel),
         bindings: kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name),
         dims: kernel.dims,
         scratch: target.scratch(finished[i] as Kernel),
@@ -293,5 +281,17 @@ function manifestOf(
     requires: target.requires(capabilities),
     numerics: { ...target.numerics(capabilities), trace: layer.statements.some((s) => writesOf(s).length > 1) },
     checksum,
+  };
+}
+
+/** What a launch says of lanes; nothing where threads run alone. */
+function workgroupOf(kernel: Kernel): Pick<Launch, 'workgroup' | 'checks' | 'joined'> {
+  if (kernel.workgroup === undefined) return {};
+  const workgroup = kernel.workgroup.subgroups * kernel.workgroup.lanes;
+  const joined = kernel.buffers.find((b) => b.parts !== undefined)?.parts;
+  return {
+    workgroup,
+    ...(kernel.faults.length === 0 ? {} : { checks: true }),
+    ...(joined === undefined ? {} : { joined }),
   };
 }

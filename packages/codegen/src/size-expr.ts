@@ -14,9 +14,10 @@ export function toSizeExpr(size: Size): SizeExpr {
   return terms.length === 0 ? 0 : terms.reduce((a, b) => ['+', a, b]);
 }
 
-/** The number of grid steps of a lowered kernel. */
+/** The number of grid steps of a scheduled kernel: of threads that run alone, or of workgroups. */
 export function gridOf(kernel: Kernel): SizeExpr {
-  for (const s of kernel.body) if (s.kind === 'for' && s.binding === 'grid') return extentOf(s.to);
+  for (const s of kernel.body)
+    if (s.kind === 'for' && (s.binding === 'grid' || s.binding === 'workgroup')) return extentOf(s.to);
   throw new Error(`${kernel.name} has no grid loop`);
 }
 
@@ -28,7 +29,7 @@ function extentOf(e: Expr): SizeExpr {
     if (e.op === 'add') return ['+', extentOf(a), extentOf(b)];
     if (e.op === 'sub') return ['-', extentOf(a), extentOf(b)];
     if (e.op === 'mul') return ['*', extentOf(a), extentOf(b)];
-    if (e.op === 'max') return ['max', extentOf(a), extentOf(b)];
+    if (e.op === 'max' || e.op === 'min') return [e.op, extentOf(a), extentOf(b)];
     // ⌊(a + n − 1) / n⌋ is how blocks are counted.
     if (e.op === 'floordiv' && b.kind === 'literal' && a.kind === 'op' && a.op === 'add') {
       const [size, extra] = a.args as [Expr, Expr];

@@ -2,19 +2,63 @@
  * What a target is: one folder, one object of this type. The driver knows targets only through it.
  */
 import type { SizeExpr } from '@espalier/artefact';
-import type { Kernel } from './kernel-ir/types.ts';
+import type { Kernel, MmaPrecision } from './kernel-ir/types.ts';
 import type { Unit } from './lower/partition.ts';
 import type { Schedule } from './schedule/steps.ts';
 
 /** Facts about a machine that code generation depends on: names and values are the target's own. */
 export type Capabilities = Readonly<Record<string, boolean | number>>;
 
-/** How units are cut before any schedule: block sizes of contractions. */
+/** Block sizes of a contraction: a grid step computes rows × columns. */
 export interface Blocking {
   readonly rows: number;
   readonly columns: number;
   /** Longest stretch of a sum that is accumulated in one go. */
   readonly depth: number;
+}
+
+/** The tile of a contraction that a workgroup computes; `laneRows` × `laneColumns` of it are each lane's, both multiples of 4. */
+export interface Tile {
+  readonly rows: number;
+  readonly columns: number;
+  /** Length of the stretches staged through workgroup memory. */
+  readonly depth: number;
+  readonly laneRows: number;
+  readonly laneColumns: number;
+  readonly subgroups: number;
+  readonly lanes: number;
+  /** Products by matrix units instead of lanes. */
+  readonly matrix?: MatrixUnits;
+}
+
+/** Fragments of a matrix unit, and how the subgroups of a workgroup stand over a tile. */
+export interface MatrixUnits {
+  readonly precision: MmaPrecision;
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly subgroupsAcross: number;
+}
+
+/** How a unit is written as loops, before any schedule. */
+export type Form =
+  /** As the strategy for its shape does; contractions in blocks of these sizes. */
+  | ({ readonly form: 'blocks' } & Blocking)
+  /** A contraction as tiles of workgroups. */
+  | ({ readonly form: 'tile' } & Tile)
+  /** A grid step for each element of the result. */
+  | { readonly form: 'elements' };
+
+/**
+ * One way to compute a unit, for numbers of rows from `from` up to, not including, `below` (absent: no end). The variants of
+ * a unit cover all numbers without overlap; which one runs is decided when the dims are known.
+ */
+export interface Variant {
+  /** Ends the kernel's name, "k0_few"; '' for the one without end. */
+  readonly name: string;
+  readonly from: number;
+  readonly below?: number;
+  readonly form: Form;
 }
 
 /** A rewrite of one kernel, named for dumps. */
@@ -30,9 +74,12 @@ export interface Target {
   readonly extension: string;
   /** What is assumed when the caller says nothing; every key a caller may give. */
   readonly defaults: Capabilities;
-  /** Block sizes for a contraction of `columns` output columns. */
-  blocking(columns: number, capabilities: Capabilities): Blocking;
-  /** The schedule a freshly lowered kernel gets when no tuning file has a better one. The kernel's loops have labels of their own. */
+  /** The ways a unit is computed, by number of rows; one for all suffices. */
+  variants(unit: Unit, capabilities: Capabilities): readonly Variant[];
+  /**
+   * The schedule a freshly lowered kernel gets when no tuning file has a better one. The kernel's loops have labels of their own;
+   * a kernel lowered as a tile has its workgroup already.
+   */
   schedule(unit: Unit, kernel: Kernel, capabilities: Capabilities): Schedule;
   /** Passes that leave only what `print` has an answer for, in order. */
   legalise(capabilities: Capabilities): readonly KernelPass[];

@@ -12,13 +12,24 @@ export interface DeviceInfo {
   /** For people: "wasm, 2 threads, relaxed SIMD". */
   readonly name: string;
   readonly capabilities: Readonly<Record<string, boolean | number | string>>;
+  /**
+   * How tensors that a graph makes must lie. `arena` (unless told): parts of one buffer. `separate`: each in a buffer that no
+   * tensor alive at the same time shares, for machines that can't bind a buffer both to be read and to be written.
+   */
+  readonly placement?: Placement;
 }
+
+/** See `DeviceInfo.placement`. */
+export type Placement = 'arena' | 'separate';
 
 /** Memory of a device. Disposing frees it; using it afterwards throws. */
 export interface DeviceBuffer extends Disposable {
   readonly byteLength: number;
   readonly label: string;
-  /** Copies in. Throws RangeError when it does not fit. */
+  /**
+   * Copies in. Throws RangeError when it does not fit, or where a device copies whole words only: `byteOffset` and the number
+   * of bytes must then be multiples of 4, except that a write may end with the buffer.
+   */
   write(data: ArrayBufferView, byteOffset?: number): void;
   /** Copies out what earlier submissions left. */
   read(byteOffset?: number, byteLength?: number): Promise<Uint8Array<ArrayBuffer>>;
@@ -47,7 +58,7 @@ export interface DeviceLaunch {
   /** Index into `program.manifest.launches`. */
   readonly launch: number;
   readonly grid: number;
-  /** Bytes of private scratch a thread. */
+  /** Bytes of scratch, of each thread or of each workgroup, as `Launch.scratch` says. */
   readonly scratch: number;
   /** In the order of the launch's `bindings`. */
   readonly buffers: readonly BufferRange[];
@@ -66,6 +77,16 @@ export interface Submission extends Disposable {
    * `RuntimeError` R012 (disposed), R013 (overlapping run), R021 (a kernel trapped) or R022 (device lost).
    */
   run(): Promise<void>;
+  /**
+   * Runs as `run` does and copies out `ranges` of the buffers as the launches left them, in their order; for devices where
+   * reading afterwards would be one more journey. Rejects as `run` does.
+   */
+  runAndRead?(ranges: readonly BufferRange[]): Promise<readonly Uint8Array<ArrayBuffer>[]>;
+  /**
+   * For devices that allocate behind the caller's back: resolves when everything the submission takes exists. Rejects with
+   * RuntimeError R020 where memory ran out; the submission is then good for nothing.
+   */
+  readonly ready?: Promise<void>;
 }
 
 export interface Device extends Disposable {

@@ -23,9 +23,12 @@ export const runtimeErrorCodes = {
   R016: 'a launch whose buffers, ranges or program do not fit its kernel or device',
   R020: 'out of memory',
   R021: 'a kernel trapped',
-  R022: 'a worker thread died, and its device with it',
+  R022: 'the device is lost: a worker thread died, or a GPU went away',
   R023: 'an unknown target or device option',
   R024: 'a worker thread does not start',
+  R025: 'a buffer, binding or grid larger than the device allows',
+  R026: 'no such device here: no driver, no adapter, or a package that is not installed',
+  R027: 'the device reports an error of its own',
 } as const;
 
 export type RuntimeErrorCode = keyof typeof runtimeErrorCodes;

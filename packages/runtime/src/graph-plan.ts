@@ -1,5 +1,5 @@
 /**
- * The execution plan of a graph for one set of dims: where each tensor lies in the arena and how large each launch is.
+ * The execution plan of a graph for one set of dims: where each tensor lies in memory and how large each launch is.
  * Time is counted in launches; a tensor lives from the launch that first names it to the one that last does, so that
  * tensors whose lives do not meet share memory. Pure data: no device is involved.
  */
@@ -10,16 +10,20 @@ import {
   evaluateSize,
   type Manifest,
   type PlanStep,
+  runsAt,
   type StorageType,
   storageBytes,
 } from '@espalier/artefact';
+import type { Placement } from './contract.ts';
 import { elementCount, formatShape } from './dims.ts';
 import { RuntimeError } from './errors.ts';
 import { artefactOf } from './graph-check.ts';
-import { type MemoryBlock, planMemory } from './memory-plan.ts';
+import { type MemoryBlock, placeBlocks } from './memory-plan.ts';
 
-/** A place in the arena. */
+/** A place in one of the plan's buffers. */
 export interface ArenaPlace {
+  /** Index into `GraphPlan.buffers`. */
+  readonly buffer: number;
   readonly byteOffset: number;
   readonly byteLength: number;
 }
@@ -52,16 +56,30 @@ export interface PlannedLaunch {
 }
 
 export interface GraphPlan {
+  /** Bytes of each buffer: one, the arena, or as many as there are tensors alive at once, and more, where they lie apart. */
+  readonly buffers: readonly number[];
+  /** Sum of `buffers`. */
   readonly arenaBytes: number;
-  /** Sum of the sizes of all blocks: what the arena would take if nothing were shared. */
+  /** Sum of the sizes of all blocks: what would be taken if nothing were shared. */
   readonly unsharedBytes: number;
   readonly tensors: ReadonlyMap<string, PlannedTensor>;
   /** In order. Launches with an empty grid are left out. */
   readonly launches: readonly PlannedLaunch[];
 }
 
-interface Life {
-  bytes: number;
+/** `room`: bytes set aside. An empty tensor has room as if its empty axes had one place, where a failed check ends up. */
+interface Sizes {
+  readonly bytes: number;
+  readonly room: number;
+}
+
+function sizeOf(shape: readonly number[], storage: StorageType): Sizes {
+  const bytes = shape.reduce((a, b) => a * b, storageBytes[storage]);
+  const room = shape.includes(0) ? shape.reduce((a, b) => a * Math.max(1, b), storageBytes[storage]) : bytes;
+  return { bytes, room };
+}
+
+interface Life extends Sizes {
   first: number;
   last: number;
 }
@@ -83,6 +101,7 @@ export function planGraph(
   dims: DimValues,
   keep: readonly string[],
   alignment: number,
+  placement: Placement = 'arena',
 ): GraphPlan {
   const shapes = new Map(
     graph.tensors.map((tensor) => [
@@ -92,11 +111,11 @@ export function planGraph(
   );
   const lives = new Map<string, Life>();
   const workspaces = new Map<string, Life>();
-  const bytesOf = (name: string): number => {
+  const sizesOf = (name: string): Sizes => {
     const entry = shapes.get(name);
-    return entry ? entry.shape.reduce((a, b) => a * b, storageBytes[entry.tensor.storage]) : 0;
+    return entry ? sizeOf(entry.shape, entry.tensor.storage) : { bytes: 0, room: 0 };
   };
-  for (const name of graph.inputs) lives.set(name, { bytes: bytesOf(name), first: -1, last: -1 });
+  for (const name of graph.inputs) lives.set(name, { ...sizesOf(name), first: -1, last: -1 });
   let tick = 0;
   graph.steps.forEach((step, s) => {
     const { manifest } = artefactOf(graph, step);
@@ -106,14 +125,15 @@ export function planGraph(
       const use = mentions(manifest, binding.name);
       const name = binding.role === 'workspace' ? undefined : step.tensors[binding.name];
       if (name === undefined) {
-        const bytes = elementCount(binding.shape, stepDims) * storageBytes[binding.storage];
-        workspaces.set(workspaceKey(s, binding.name), { bytes, first: tick + use.first, last: tick + use.last });
+        const shape = binding.shape.map((size) => evaluateSize(size, stepDims));
+        const size = sizeOf(shape, binding.storage);
+        workspaces.set(workspaceKey(s, binding.name), { ...size, first: tick + use.first, last: tick + use.last });
         continue;
       }
       checkCount(graph, step, binding, name, shapes.get(name)?.shape ?? [], stepDims);
       const life = lives.get(name);
       if (life) life.last = Math.max(life.last, tick + use.last);
-      else lives.set(name, { bytes: bytesOf(name), first: tick + use.first, last: tick + use.last });
+      else lives.set(name, { ...sizesOf(name), first: tick + use.first, last: tick + use.last });
     }
     tick += Math.max(1, manifest.launches.length);
   });
@@ -127,10 +147,15 @@ export function planGraph(
     life.last = tick;
   }
 
-  const blocks: readonly MemoryBlock[] = [...lives.values(), ...workspaces.values()];
-  const memory = planMemory(blocks, alignment);
+  const blocks = [...lives.values(), ...workspaces.values()].map(
+    (life): MemoryBlock => ({ ...life, bytes: life.room }),
+  );
+  const memory = placeBlocks(blocks, alignment, placement);
   let next = 0;
-  const place = (life: Life): ArenaPlace => ({ byteOffset: memory.offsets[next++] as number, byteLength: life.bytes });
+  const place = (life: Life): ArenaPlace => {
+    const { buffer, byteOffset } = memory.places[next++] as { buffer: number; byteOffset: number };
+    return { buffer, byteOffset, byteLength: life.bytes };
+  };
   const tensors = new Map<string, PlannedTensor>();
   for (const [name, life] of lives) {
     const entry = shapes.get(name);
@@ -146,7 +171,8 @@ export function planGraph(
   }
   const workspacePlaces = new Map([...workspaces].map(([key, life]) => [key, place(life)]));
   return {
-    arenaBytes: memory.bytes,
+    buffers: memory.buffers,
+    arenaBytes: memory.buffers.reduce((a, b) => a + b, 0),
     unsharedBytes: blocks.reduce((sum, block) => sum + block.bytes, 0),
     tensors,
     launches: graph.steps.flatMap((step, s) =>
@@ -189,7 +215,7 @@ function planLaunches(
   const stepDims = dimsOfStep(step, dims);
   const bindings = new Map(manifest.bindings.map((binding) => [binding.name, binding]));
   return manifest.launches.flatMap((launch, index): PlannedLaunch[] => {
-    const grid = evaluateSize(launch.grid, stepDims);
+    const grid = runsAt(launch, stepDims) ? evaluateSize(launch.grid, stepDims) : 0;
     if (grid <= 0) return [];
     const taken = launch.bindings.map((name): PlannedArgument => {
       const binding = bindings.get(name);

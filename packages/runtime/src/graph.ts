@@ -41,7 +41,8 @@ export interface GraphOptions {
 
 interface Prepared extends Disposable {
   readonly plan: GraphPlan;
-  readonly arena: DeviceBuffer;
+  /** As `plan.buffers`. */
+  readonly arenas: readonly DeviceBuffer[];
   readonly submission: Submission;
 }
 
@@ -86,13 +87,12 @@ export class GraphInstance implements Disposable {
       const inputs = collectInputs(this.compiled, call.inputs);
       const dims = inferDims(this.compiled.dims, inputs, call.dims);
       const keep = call.keep === 'all' ? writtenTensors(this.compiled) : [...new Set(call.keep ?? [])];
-      const prepared = this.#prepare(dims, keep);
+      const prepared = await this.#prepare(dims, keep);
       for (const input of inputs) {
         const place = prepared.plan.tensors.get(input.name);
-        if (place && input.length > 0) prepared.arena.write(input.data, place.byteOffset);
+        if (place && input.length > 0) prepared.arenas[place.buffer]?.write(input.data, place.byteOffset);
       }
-      await prepared.submission.run();
-      return await readOutputs(prepared, new Set([...this.compiled.outputs, ...keep]), call.outputs === 'view');
+      return await runAndRead(prepared, new Set([...this.compiled.outputs, ...keep]), call.outputs === 'view');
     } finally {
       this.#running = false;
       if (this.#disposed) this.#free();
@@ -104,11 +104,11 @@ export class GraphInstance implements Disposable {
     const sum = (buffers: Iterable<DeviceBuffer>): number => [...buffers].reduce((a, b) => a + b.byteLength, 0);
     return {
       weights: sum(this.#resident.weights.values()),
-      arenas: sum([...this.#prepared.values()].map((prepared) => prepared.arena)),
+      arenas: sum([...this.#prepared.values()].flatMap((prepared) => prepared.arenas)),
     };
   }
 
-  #prepare(dims: DimValues, keep: readonly string[]): Prepared {
+  async #prepare(dims: DimValues, keep: readonly string[]): Promise<Prepared> {
     const key = JSON.stringify([this.compiled.dims.map((dim) => dims[dim]), [...keep].sort()]);
     const known = this.#prepared.get(key);
     if (known) {
@@ -117,11 +117,12 @@ export class GraphInstance implements Disposable {
       this.#prepared.set(key, known);
       return known;
     }
-    const plan = planGraph(this.compiled, dims, keep, this.device.alignment);
+    const { alignment, info } = this.device;
+    const plan = planGraph(this.compiled, dims, keep, alignment, info.placement);
     while (this.#prepared.size >= this.#limit) this.#forgetOldest();
     for (;;) {
       try {
-        const prepared = this.#build(plan);
+        const prepared = await this.#build(plan);
         this.#prepared.set(key, prepared);
         return prepared;
       } catch (error) {
@@ -132,13 +133,20 @@ export class GraphInstance implements Disposable {
     }
   }
 
-  #build(plan: GraphPlan): Prepared {
+  async #build(plan: GraphPlan): Promise<Prepared> {
     const { programs, weights } = this.#resident;
-    const arena = this.device.createBuffer(
-      Math.max(plan.arenaBytes, this.device.alignment),
-      `arena of ${this.compiled.name}`,
-    );
+    const { name } = this.compiled;
+    const arenas: DeviceBuffer[] = [];
+    let submission: Submission | undefined;
+    const free = (): void => {
+      submission?.[Symbol.dispose]();
+      for (const arena of arenas) arena[Symbol.dispose]();
+    };
     try {
+      for (const [i, bytes] of plan.buffers.entries())
+        arenas.push(
+          this.device.createBuffer(bytes, plan.buffers.length === 1 ? `arena of ${name}` : `arena ${i} of ${name}`),
+        );
       const launches = plan.launches.map(
         (planned): DeviceLaunch => ({
           program: programs[planned.artefact] as Program,
@@ -149,20 +157,18 @@ export class GraphInstance implements Disposable {
           dims: planned.dims,
           label: planned.label,
           buffers: planned.arguments.map((argument) => {
-            if (argument.kind === 'arena') return { buffer: arena, ...argument.place };
+            if (argument.kind === 'arena')
+              return { ...argument.place, buffer: arenas[argument.place.buffer] as DeviceBuffer };
             const buffer = weights.get(packedKey(argument.weight, argument.binding)) as DeviceBuffer;
             return { buffer, byteOffset: 0, byteLength: buffer.byteLength };
           }),
         }),
       );
-      const submission = this.device.prepare(launches);
-      const free = (): void => {
-        submission[Symbol.dispose]();
-        arena[Symbol.dispose]();
-      };
-      return { plan, arena, submission, [Symbol.dispose]: free };
+      submission = this.device.prepare(launches);
+      await submission.ready;
+      return { plan, arenas, submission, [Symbol.dispose]: free };
     } catch (error) {
-      arena[Symbol.dispose]();
+      free();
       throw error;
     }
   }
@@ -230,20 +236,46 @@ function collectInputs(
   });
 }
 
-async function readOutputs(
-  { plan, arena }: Prepared,
+async function runAndRead(
+  { plan, arenas, submission }: Prepared,
   names: ReadonlySet<string>,
   asView: boolean,
 ): Promise<Map<string, OutputTensor>> {
+  const tensors = [...names].flatMap((name) => plan.tensors.get(name) ?? []);
+  const ranges = tensors.map(({ buffer, byteOffset, byteLength }) => ({
+    buffer: arenas[buffer] as DeviceBuffer,
+    byteOffset,
+    byteLength,
+  }));
+  const inOneGo = asView && ranges.every(({ buffer }) => buffer.view) ? undefined : submission.runAndRead;
+  const given = inOneGo ? await inOneGo.call(submission, ranges) : await submission.run();
   const results = new Map<string, OutputTensor>();
-  for (const name of names) {
-    const tensor = plan.tensors.get(name);
-    if (!tensor) continue;
-    const { byteOffset, byteLength, shape } = tensor;
-    const bytes = asView && arena.view ? arena.view(byteOffset, byteLength) : await arena.read(byteOffset, byteLength);
-    results.set(name, { data: elementsOf(tensor.storage === 'i32' ? 'i32' : 'f32', bytes), shape });
+  for (const [i, { name, storage, shape }] of tensors.entries()) {
+    const { buffer, byteOffset, byteLength } = ranges[i] as (typeof ranges)[number];
+    const bytes =
+      given?.[i] ??
+      (asView && buffer.view ? buffer.view(byteOffset, byteLength) : await buffer.read(byteOffset, byteLength));
+    results.set(name, { data: elementsOf(storage === 'i32' ? 'i32' : 'f32', bytes), shape });
   }
   return results;
+}
+
+/** The programs of all artefacts, each distinct one loaded once and all at the same time: GPUs take long to compile. */
+async function loadPrograms(device: Device, { artefacts }: CompiledGraph): Promise<readonly Program[]> {
+  const loading = new Map<string, Promise<Program>>();
+  const keys = artefacts.map((artefact) => JSON.stringify(artefact.manifest));
+  for (const [i, artefact] of artefacts.entries()) {
+    const key = keys[i] as string;
+    if (!loading.has(key)) loading.set(key, device.load(artefact));
+  }
+  const settled = await Promise.allSettled(loading.values());
+  const loaded = settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  const failed = settled.find((outcome) => outcome.status === 'rejected');
+  if (failed) {
+    for (const program of loaded) program[Symbol.dispose]();
+    throw failed.reason;
+  }
+  return Promise.all(keys.map((key) => loading.get(key) as Promise<Program>));
 }
 
 /**
@@ -272,16 +304,9 @@ export async function loadGraph(
       const shape = checkWeight(name, weight, binding, step.id);
       uploads.set(packedKey(name, binding), () => uploadWeight(device, name, weight, shape, binding.layout));
     }
-  const programs: Program[] = [];
   const buffers = new Map<string, DeviceBuffer>();
+  const programs = await loadPrograms(device, compiled);
   try {
-    const loaded = new Map<string, Program>();
-    for (const artefact of compiled.artefacts) {
-      const key = JSON.stringify(artefact.manifest);
-      const program = loaded.get(key) ?? (await device.load(artefact));
-      loaded.set(key, program);
-      programs.push(program);
-    }
     for (const [key, upload] of uploads) buffers.set(key, upload());
   } catch (error) {
     freeResident({ programs, weights: buffers });

@@ -1,7 +1,9 @@
 /**
  * Places blocks of known size and life in one arena, so that blocks alive at the same time never overlap. Greedy by size:
- * the largest block first, each into the smallest gap left by the placed blocks it lives beside.
+ * the largest block first, each into the smallest gap left by the placed blocks it lives beside. Or in separate buffers, for
+ * machines where a buffer is either read or written: the largest first, each into the smallest buffer that is free all its life.
  */
+import type { Placement } from './contract.ts';
 
 /** A block alive from tick `first` to tick `last`, both included. */
 export interface MemoryBlock {
@@ -43,6 +45,42 @@ export function planMemory(blocks: readonly MemoryBlock[], alignment: number): M
     bytes = Math.max(bytes, offset + size);
   }
   return { offsets, bytes };
+}
+
+/** Buffers, and where in them each block lies, in the order given. */
+export interface BlockPlaces {
+  readonly places: readonly { readonly buffer: number; readonly byteOffset: number }[];
+  /** Bytes of each buffer. */
+  readonly buffers: readonly number[];
+}
+
+/** Places `blocks` as `placement` says, at multiples of `alignment`. Deterministic. There is at least one buffer, and none is empty. */
+export function placeBlocks(blocks: readonly MemoryBlock[], alignment: number, placement: Placement): BlockPlaces {
+  if (placement === 'separate') return placeSeparately(blocks, alignment);
+  const { offsets, bytes } = planMemory(blocks, alignment);
+  return {
+    places: offsets.map((byteOffset) => ({ buffer: 0, byteOffset })),
+    buffers: [Math.max(bytes, alignment)],
+  };
+}
+
+function placeSeparately(blocks: readonly MemoryBlock[], alignment: number): BlockPlaces {
+  // A block of no bytes takes a buffer too: something must be bound for it.
+  const sizes = blocks.map((block) => Math.max(alignUp(block.bytes, alignment), alignment));
+  const order = blocks.map((_, i) => i).sort((a, b) => (sizes[b] as number) - (sizes[a] as number) || a - b);
+  const buffers: { readonly bytes: number; readonly held: MemoryBlock[] }[] = [];
+  const places = blocks.map(() => ({ buffer: 0, byteOffset: 0 }));
+  for (const i of order) {
+    const block = blocks[i] as MemoryBlock;
+    // Buffers were made from the largest to the smallest, so all are large enough and the last free one is the smallest.
+    let buffer = buffers.findLastIndex(({ held }) =>
+      held.every((other) => other.last < block.first || block.last < other.first),
+    );
+    if (buffer < 0) buffer = buffers.push({ bytes: sizes[i] as number, held: [] }) - 1;
+    buffers[buffer]?.held.push(block);
+    places[i] = { buffer, byteOffset: 0 };
+  }
+  return { places, buffers: buffers.length === 0 ? [alignment] : buffers.map(({ bytes }) => bytes) };
 }
 
 /** The start of the smallest gap of at least `size` between the taken spans, or the end of the last one. */

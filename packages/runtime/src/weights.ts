@@ -40,6 +40,14 @@ export function checkWeight(name: string, weight: WeightTensor, binding: Binding
   return shape;
 }
 
+/** The bytes, or where they are less than a word, which is the least a buffer has, a word that begins with them. */
+function wholeWord(data: ArrayBufferView): ArrayBufferView {
+  if (data.byteLength >= 4) return data;
+  const word = new Uint8Array(4);
+  word.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return word;
+}
+
 const isRowMajor = (layout: Layout): boolean => layout.every((dim, i) => dim.part === 'whole' && dim.axis === i);
 
 /** Packs and uploads one weight. Where the host addresses the device's memory it is packed in place, else by way of one temporary array. */
@@ -54,13 +62,13 @@ export function uploadWeight(
   const length = physicalLength(layout, shape);
   const buffer = device.createBuffer(Math.max(length * storageBytes[storage], 4), `weight ${name}`);
   try {
-    if (isRowMajor(layout)) buffer.write(weight.data);
+    if (isRowMajor(layout)) buffer.write(wholeWord(weight.data));
     else if (buffer.view)
       packWeight(weight.data, shape, layout, elementsOf(storage, buffer.view(0, length * storageBytes[storage])));
     else {
       const packed = new arrayTypes[storage](length);
       packWeight(weight.data, shape, layout, packed);
-      buffer.write(packed);
+      buffer.write(wholeWord(packed));
     }
   } catch (error) {
     buffer[Symbol.dispose]();

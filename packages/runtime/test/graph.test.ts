@@ -2,7 +2,7 @@
 import type { CompiledGraph } from '@espalier/artefact';
 import { describe, expect, it } from 'vitest';
 import { type GraphRun, loadGraph, loadLayer, RuntimeError, type WeightTensor } from '../src/index.ts';
-import { bias, failing, fakeDevice, residualGraph, twice } from './support/fake-device.ts';
+import { bias, failing, fakeDevice as openFake, residualGraph, twice } from './support/fake-device.ts';
 
 const full = (): Error => new RuntimeError('R020', 'the fake is full');
 const weight = (...data: number[]): WeightTensor => ({ storage: 'f32', shape: [3], data: Float32Array.from(data) });
@@ -35,7 +35,12 @@ function reference(blocks: number, x: Float32Array): Map<string, Float32Array> {
 
 const ramp = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => (i % 17) - 8);
 
-describe('a graph', () => {
+describe.each([
+  ['one arena', false],
+  ['separate buffers, far away', true],
+])('a graph on a device with %s', (_, remote) => {
+  const fakeDevice = (error: () => Error) => openFake(error, remote);
+
   it('computes its outputs, infers dims, and frees everything', async () => {
     const device = fakeDevice(full);
     const graph = await loadGraph(device, residualGraph(4), weightsOf(4));
@@ -156,7 +161,17 @@ describe('a graph', () => {
   });
 });
 
+it('reads in the run itself where a device offers that', async () => {
+  const device = openFake(full, true);
+  using graph = await loadGraph(device, residualGraph(3), weightsOf(3));
+  const data = ramp(12);
+  const results = await graph.run({ inputs: { x: { data, shape: [2, 2, 3] } }, keep: 'all', outputs: 'view' });
+  for (const [name, expected] of reference(3, data)) expect(results.get(name)?.data).toEqual(expected);
+  expect(device.counts.reads).toBe(0);
+});
+
 describe('refuses', () => {
+  const fakeDevice = openFake;
   const device = fakeDevice(full);
   const x = { data: ramp(6), shape: [1, 2, 3] };
   it.each<[string, GraphRun, string]>([
@@ -241,6 +256,19 @@ describe('refuses', () => {
     expect(await layer.run({ x: Float32Array.of(1, 1, 1, 0, 0, 0) })).toEqual({
       y: { shape: [2, 3], data: Float32Array.of(2, 3, 4, 1, 2, 3) },
     });
+  });
+
+  it('and frees what was loaded when an artefact is refused', async () => {
+    const fresh = fakeDevice(full);
+    const picky = {
+      ...fresh,
+      load: async (artefact: typeof bias) => {
+        if (artefact.manifest.name === 'bias') throw new Error('no bias, please');
+        return fresh.load(artefact);
+      },
+    };
+    expect((await failure(loadGraph(picky, residualGraph(3), weightsOf(3)))).message).toBe('no bias, please');
+    expect(fresh.counts).toMatchObject({ loads: 1, live: 0 });
   });
 
   it('and frees what was loaded when memory runs out half way', async () => {

@@ -1,7 +1,7 @@
 /** Memory plans: blocks alive together never overlap, whatever the blocks; and reuse happens where it plainly can. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planGraph, planMemory } from '../src/index.ts';
+import { placeBlocks, planGraph, planMemory } from '../src/index.ts';
 import { residualGraph } from './support/fake-device.ts';
 
 const block = fc
@@ -45,7 +45,80 @@ describe('planMemory', () => {
   });
 });
 
+describe('placeBlocks, separately', () => {
+  it('gives a buffer to one block at a time, large enough, and no more bytes than there are', () => {
+    fc.assert(
+      fc.property(fc.array(block, { maxLength: 40 }), fc.constantFrom(16, 256), (blocks, alignment) => {
+        const { places, buffers } = placeBlocks(blocks, alignment, 'separate');
+        blocks.forEach((a, i) => {
+          const { buffer, byteOffset } = places[i] as (typeof places)[number];
+          expect(byteOffset).toBe(0);
+          expect(buffers[buffer]).toBeGreaterThanOrEqual(Math.max(a.bytes, 1));
+          blocks.slice(0, i).forEach((b, j) => {
+            if (a.first <= b.last && b.first <= a.last) expect(places[j]?.buffer).not.toBe(buffer);
+          });
+        });
+        const sum = blocks.reduce(
+          (total, { bytes }) => total + Math.max(1, Math.ceil(bytes / alignment)) * alignment,
+          0,
+        );
+        expect(buffers.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(Math.max(sum, alignment));
+      }),
+    );
+  });
+
+  it('puts a chain into two buffers, and the small into the smallest that is free', () => {
+    const chain = Array.from({ length: 10 }, (_, i) => ({ bytes: 640, first: i, last: i + 1 }));
+    expect(placeBlocks(chain, 64, 'separate').buffers).toEqual([640, 640]);
+    const sizes = [
+      { bytes: 1000, first: 0, last: 0 },
+      { bytes: 100, first: 0, last: 0 },
+      { bytes: 90, first: 1, last: 1 },
+    ];
+    expect(placeBlocks(sizes, 4, 'separate')).toEqual({
+      buffers: [1000, 100],
+      places: [
+        { buffer: 0, byteOffset: 0 },
+        { buffer: 1, byteOffset: 0 },
+        { buffer: 1, byteOffset: 0 },
+      ],
+    });
+  });
+});
+
 describe('planGraph', () => {
+  it('plans the variant of a launch that is made for the dims', () => {
+    const graph = residualGraph(1);
+    const few = { size: 'T', from: 0, below: 6 } as const;
+    const many = { size: 'T', from: 6 } as const;
+    const artefacts = graph.artefacts.map((artefact) => ({
+      ...artefact,
+      manifest: {
+        ...artefact.manifest,
+        launches: artefact.manifest.launches.flatMap((launch) => [
+          { ...launch, when: few },
+          { ...launch, when: many },
+        ]),
+      },
+    }));
+    const launches = (S: number): readonly number[] =>
+      planGraph({ ...graph, artefacts }, { B: 1, S }, [], 64).launches.map(({ launch }) => launch);
+    expect(launches(5)).toEqual([0, 0, 2]);
+    expect(launches(6)).toEqual([1, 1, 3]);
+  });
+
+  it('lets no launch read and write one buffer where tensors lie apart', () => {
+    const graph = residualGraph(6);
+    const plan = planGraph(graph, { B: 2, S: 3 }, [], 256, 'separate');
+    expect(plan.launches).toHaveLength(18);
+    for (const launch of plan.launches) {
+      const places = launch.arguments.flatMap((argument) => (argument.kind === 'arena' ? [argument.place.buffer] : []));
+      expect(new Set(places).size).toBe(places.length);
+    }
+    expect(plan.buffers.length).toBeLessThanOrEqual(4);
+    expect(plan.arenaBytes).toBe(plan.buffers.length * 256);
+  });
+
   it('never lets two tensors that are alive together share bytes', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 12 }), fc.nat({ max: 9 }), fc.boolean(), (blocks, S, keepSome) => {

@@ -112,6 +112,9 @@ function printStmt(s: Stmt, indent: string): string[] {
   }
 }
 
+/** One statement on one line; of a loop or branch its head. */
+export const printStatement = (s: Stmt): string => printStmt(s, '')[0] ?? '';
+
 function printBuffer(b: KernelBuffer): string {
   const rowMajor = b.layout.every((d, i) => d.part === 'whole' && d.axis === i);
   const layout = rowMajor

@@ -186,15 +186,18 @@ export type Stmt =
  * Memory a kernel names. `global`: bound by the runtime. `workgroup`: shared by the lanes of one workgroup; constant
  * size. `subgroup`: a matrix fragment, held by the lanes of one subgroup together in an order of the machine's own, so only
  * `fragment` and `mma` may touch it; constant size. `private`: of one thread; a size over runtime dims is allowed, the
- * runtime provides it as scratch.
+ * runtime provides it as scratch. `scratch`: shared by the lanes of one workgroup like `workgroup`, but in global memory and of
+ * a size over runtime dims; a kernel has at most one, of bits (i32), made by the pass `spill`. It begins unwritten.
  */
 export interface KernelBuffer {
   readonly name: string;
-  readonly space: 'global' | 'workgroup' | 'subgroup' | 'private';
+  readonly space: 'global' | 'workgroup' | 'subgroup' | 'scratch' | 'private';
   readonly access: 'read' | 'write' | 'read_write';
   readonly storage: StorageType;
   readonly shape: readonly Size[];
   readonly layout: Layout;
+  /** Tensors of which this buffer holds copies, one after another, in place of bindings of their own. */
+  readonly parts?: readonly string[];
 }
 
 export interface KernelFault {
@@ -206,6 +209,8 @@ export interface Kernel {
   readonly name: string;
   /** What it computes, for people: "y[t, o] = … (contract)". */
   readonly label: string;
+  /** Where in the layer's source what it computes stands: "linear.layer:3:1", several with commas between. */
+  readonly place?: string;
   readonly buffers: readonly KernelBuffer[];
   /** Runtime dims it uses, in the layer's order. */
   readonly dims: readonly string[];

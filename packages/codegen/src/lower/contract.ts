@@ -5,17 +5,17 @@
  * are added up there, too: operands of one stretch fit the nearest cache, and the rounding error of a float32 sum grows
  * with the length of a stretch, not of the whole.
  */
-import { type Expr as LayerExpr, type LayerIR, type Size, Sizes, type Statement } from '@espalier/ir';
+import { type Expr as LayerExpr, type LayerIR, Sizes, type Statement } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel } from '../kernel-ir/types.ts';
 import type { Blocking } from '../target.ts';
+import { bindBlocks } from './blocks.ts';
 import { lowerExpr } from './expr.ts';
 import { alphaKey, textOf } from './layer-expr.ts';
-import { outermostReductions, type Unit } from './partition.ts';
+import { type ContractUnit, outermostReductions } from './partition.ts';
 import { KernelBuilder, Scope } from './scope.ts';
 
 type Reduce = Extract<LayerExpr, { kind: 'reduce' }>;
-type ContractUnit = Extract<Unit, { kind: 'contract' }>;
 
 const DEAR: ReadonlySet<string> = new Set(['exp', 'ln', 'tanh', 'erf', 'div', 'sqrt']);
 
@@ -35,40 +35,11 @@ export function lowerContract(unit: ContractUnit, layer: LayerIR, blocks: Blocki
   const kernel = new KernelBuilder(layer);
   const scope = new Scope(kernel);
   const { names } = kernel;
-  const columnAxis = s.axes[unit.contraction.columnAxis] as Statement['axes'][number];
-  const rowAxis = s.axes[unit.contraction.columnAxis - 1] as Statement['axes'][number];
-  const outerAxes = s.axes.slice(0, unit.contraction.columnAxis - 1);
-
-  const columnBlocks = blockCount(columnAxis.size, blocks.columns);
-  const rowBlocks = blockCount(rowAxis.size, blocks.rows);
-  const outer = k.sizeExpr(Sizes.product(outerAxes.map((a) => a.size)));
   const grid = names.fresh('step');
   const body = scope.inner();
-
-  // Column blocks outermost: the packed panel of a block stays in cache while the rows pass.
-  const perColumn = k.mul(rowBlocks, outer);
-  const split = (value: Expr, by: Expr): [Expr, Expr] => {
-    if (by.kind === 'literal' && by.value === 1) return [value, k.i32(0)];
-    const divisor = by.kind === 'literal' ? by : k.max(by, k.i32(1));
-    const [quotient, rest] = [names.fresh('block'), names.fresh('rest')];
-    body.emit(k.letStmt(quotient, k.op('floordiv', value, divisor)), k.letStmt(rest, k.op('mod', value, divisor)));
-    return [k.index(quotient), k.index(rest)];
-  };
-  const [columnBlock, rest] = split(k.index(grid), perColumn);
-  const [outerStep, rowBlock] = outerAxes.length === 0 ? [k.i32(0), rest] : split(rest, rowBlocks);
-  let remaining = outerStep;
-  for (let a = outerAxes.length - 1; a >= 0; a--) {
-    const axis = outerAxes[a] as Statement['axes'][number];
-    if (a === 0) body.bind(axis.name, remaining);
-    else {
-      const [quotient, place] = split(remaining, k.sizeExpr(axis.size));
-      body.bind(axis.name, place);
-      remaining = quotient;
-    }
-  }
-  lowerBlock(s, { columnAxis, rowAxis, columnBlock, rowBlock, blocks }, body);
-  const steps = k.mul(columnBlocks, perColumn);
-  scope.emit(k.loop(grid, k.i32(0), steps, body.block, { binding: 'grid', label: 'step' }));
+  const at = bindBlocks(s, unit.contraction.columnAxis, blocks, k.index(grid), body);
+  lowerBlock(s, { ...at, blocks }, body);
+  scope.emit(k.loop(grid, k.i32(0), at.steps, body.block, { binding: 'grid', label: 'step' }));
   return kernel.finish(name, `contract: ${textOf(layer, s.span)}`, scope.block);
 }
 
@@ -114,9 +85,6 @@ function stageSum(sum: Reduce, buffer: string, at: Block, scope: Scope): void {
     );
   }
 }
-
-const blockCount = (size: Size, block: number): Expr =>
-  k.op('floordiv', k.add(k.sizeExpr(size), k.i32(block - 1)), k.i32(block));
 
 interface Block {
   readonly columnAxis: Statement['axes'][number];

@@ -19,6 +19,9 @@ export type Unit =
   | { readonly kind: 'rows'; readonly statements: readonly RowStatement[] }
   | { readonly kind: 'generic'; readonly statement: Statement };
 
+export type ContractUnit = Extract<Unit, { kind: 'contract' }>;
+export type RowsUnit = Extract<Unit, { kind: 'rows' }>;
+
 /** A dense product found in a statement: which axis the weights' columns run over, and the weights packed by it. */
 export interface Contraction {
   readonly columnAxis: number;
@@ -171,3 +174,7 @@ function join(statement: Statement, draft: Draft): boolean {
 /** Every statement a unit of its own, lowered as the plainest loop nest: the floor under all strategies. */
 export const partitionGenerically = (layer: LayerIR): readonly Unit[] =>
   layer.statements.map((statement) => ({ kind: 'generic', statement }));
+
+/** How many columns a contraction has; null when only the run knows. */
+export const columnsOf = (unit: ContractUnit): number | null =>
+  Sizes.constantOf(unit.statement.axes[unit.contraction.columnAxis]?.size ?? Sizes.constant(0));

@@ -12,13 +12,11 @@ import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel } from '../kernel-ir/types.ts';
 import { type DescendExpr, lowerExpr, walk } from './expr.ts';
 import { alphaKey, mentionsAny, textOf, visit } from './layer-expr.ts';
-import type { RowStatement, Unit } from './partition.ts';
+import type { RowStatement, RowsUnit } from './partition.ts';
 import { KernelBuilder, Scope } from './scope.ts';
 
 /** Elements a grid step takes when a unit has a single axis and nothing to reduce. */
 const MAP_BLOCK = 1024;
-
-type RowsUnit = Extract<Unit, { kind: 'rows' }>;
 
 /** What to call a unit: the most specific of the strategies its statements need. */
 function strategyOf(unit: RowsUnit): string {
@@ -55,7 +53,8 @@ export function lowerRows(unit: RowsUnit, layer: LayerIR, exported: ReadonlySet<
   return kernel.finish(name, `${strategyOf(unit)}: ${text}`, scope.block);
 }
 
-function rowSizes(unit: RowsUnit): readonly Size[] {
+/** The sizes of a unit's row axes: it has as many rows as their product. */
+export function rowSizes(unit: RowsUnit): readonly Size[] {
   const first = unit.statements[0] as RowStatement;
   return first.rowAxes.map((axis) => first.statement.axes[axis]?.size ?? Sizes.constant(1));
 }

@@ -60,12 +60,17 @@ export class KernelBuilder {
     return name;
   }
 
-  /** Declares private memory. */
-  scratch(base: string, shape: readonly Size[], storage: 'f32' | 'i32'): string {
+  /** Declares memory of the kernel's own, private to a thread unless it says otherwise. */
+  scratch(
+    base: string,
+    shape: readonly Size[],
+    storage: 'f32' | 'i32',
+    space: 'private' | 'workgroup' | 'subgroup' = 'private',
+  ): string {
     const name = this.names.fresh(base);
     this.#buffers.set(name, {
       name,
-      space: 'private',
+      space,
       access: 'read_write',
       storage,
       shape,

@@ -37,7 +37,9 @@ function hoistBlock(body: readonly Stmt[], names: Names, skip: (e: Expr) => bool
       s,
       blocksOf(s).map((b) => hoistBlock(b, names, skip)),
     );
-    return inner.kind === 'for' && inner.binding !== 'grid' ? hoistFrom(inner, names, skip) : [inner];
+    return inner.kind === 'for' && inner.binding !== 'grid' && inner.binding !== 'workgroup'
+      ? hoistFrom(inner, names, skip)
+      : [inner];
   });
 }
 

@@ -4,9 +4,11 @@ import { rowMajor } from '@espalier/artefact';
 import * as k from '../kernel-ir/build.ts';
 import type { Kernel, Stmt } from '../kernel-ir/types.ts';
 import { mapStatements, Names, substitute, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
+import { cooperateOnGrid } from './cooperate.ts';
 import { renamed } from './copy.ts';
 import { jamLoop } from './jam.ts';
 import { multiplesOf } from './memory.ts';
+import { spreadGrid } from './spread.ts';
 import { type Schedule, ScheduleRefusal, type Step } from './steps.ts';
 import { VectoriseError, vectoriseLoop } from './vectorise.ts';
 
@@ -30,6 +32,8 @@ export function applyStep(kernel: Kernel, step: Step): Kernel {
 
 function rewrite(kernel: Kernel, step: Step): Kernel {
   if (step.step === 'pack') return pack(kernel, step);
+  if (step.step === 'cooperate') return orRefuse(step, cooperateOnGrid(kernel, step));
+  if (step.step === 'spread') return orRefuse(step, spreadGrid(kernel, step));
   const names = new Names(kernel);
   const multiples = multiplesOf(kernel.body);
   let found = false;
@@ -42,7 +46,12 @@ function rewrite(kernel: Kernel, step: Step): Kernel {
   return { ...kernel, body };
 }
 
-type LoopStep = Exclude<Step, { step: 'pack' }>;
+function orRefuse(step: Step, result: Kernel | string): Kernel {
+  if (typeof result === 'string') throw new ScheduleRefusal(step, result);
+  return result;
+}
+
+type LoopStep = Exclude<Step, { step: 'pack' | 'spread' | 'cooperate' }>;
 
 function rewriteLoop(
   loop: For,

@@ -15,7 +15,25 @@ export type Step =
   /** Unrolls an outer loop `by` times and merges the copies of the loops inside it: the register tile. */
   | { readonly step: 'jam'; readonly loop: string; readonly by: number }
   /** Writes out every iteration of a loop of at most `limit` iterations. */
-  | { readonly step: 'unroll'; readonly loop: string; readonly limit: number };
+  | { readonly step: 'unroll'; readonly loop: string; readonly limit: number }
+  /** Lane machines: each thread takes one grid step, alone; with `workgroups`, no more of them than that are started. */
+  | {
+      readonly step: 'spread';
+      readonly subgroups: number;
+      readonly lanes: number;
+      readonly workgroups?: number;
+    }
+  /**
+   * Lane machines: each subgroup takes one grid step, its lanes deal out the step's independent loops. `memory`: bytes of workgroup
+   * memory for arrays the lanes share.
+   */
+  | {
+      readonly step: 'cooperate';
+      readonly subgroups: number;
+      readonly lanes: number;
+      readonly memory: number;
+      readonly workgroups?: number;
+    };
 
 export type Schedule = readonly Step[];
 

@@ -13,7 +13,7 @@ import { bufferOf, dependence, loadsOf, movement, storesOf, varyingNames } from 
 type For = Extract<Stmt, { kind: 'for' }>;
 
 /** A variable that the loop folds into: its operation, and the partial variables that replace it. */
-interface Partial {
+export interface Partial {
   readonly op: FoldOp;
   readonly type: ValueType;
 }
@@ -104,8 +104,8 @@ export function endOf(from: Expr, to: Expr, step: number): Expr {
   return k.add(from, k.mul(k.op('floordiv', k.max(k.sub(to, from), k.i32(0)), k.i32(step)), k.i32(step)));
 }
 
-/** Variables declared outside the loop and folded in it, each by one kind of operation. */
-function partialsOf(loop: For): Map<string, Partial> {
+/** Variables declared outside the loop and folded in it, each by one kind of operation. Throws VectoriseError when one is carried in another way. */
+export function partialsOf(loop: For): ReadonlyMap<string, Partial> {
   const inside = new Set<string>();
   visitStatements(loop.body, (s) => {
     if (s.kind === 'let' || s.kind === 'var') inside.add(s.name);

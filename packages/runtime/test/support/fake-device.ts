@@ -41,6 +41,8 @@ export interface FakeDevice extends Device {
     liveBytes: number;
     live: number;
     packedBytes: number;
+    /** Calls of `DeviceBuffer.read`. */
+    reads: number;
   };
   /** Bytes after which createBuffer fails as a full device does. */
   limit: number;
@@ -49,10 +51,13 @@ export interface FakeDevice extends Device {
   gate: Promise<void> | undefined;
 }
 
-/** A fresh device; `full` makes the error of a full one. */
-export function fakeDevice(full: () => Error): FakeDevice {
+/**
+ * A fresh device; `full` makes the error of a full one. A `remote` one is as GPUs are: tensors lie in separate buffers, runs
+ * read their results themselves, and memory runs out only after `createBuffer` has returned.
+ */
+export function fakeDevice(full: () => Error, remote = false): FakeDevice {
   const storage = new Map<DeviceBuffer, Uint8Array<ArrayBuffer>>();
-  const counts = { loads: 0, buffers: 0, prepared: 0, liveBytes: 0, live: 0, packedBytes: 0 };
+  const counts = { loads: 0, buffers: 0, prepared: 0, liveBytes: 0, live: 0, packedBytes: 0, reads: 0 };
   const once = (what: string, free: () => void): (() => void) => {
     let done = false;
     counts.live++;
@@ -64,14 +69,14 @@ export function fakeDevice(full: () => Error): FakeDevice {
     };
   };
   const device: FakeDevice = {
-    info: { target: 'fake', name: 'fake', capabilities: {} },
+    info: { target: 'fake', name: 'fake', capabilities: {}, ...(remote ? { placement: 'separate' } : {}) },
     alignment: 64,
     counts,
     limit: Number.POSITIVE_INFINITY,
     error: full,
     gate: undefined,
     createBuffer(byteLength, label) {
-      if (counts.liveBytes + byteLength > device.limit) throw full();
+      if (!remote && counts.liveBytes + byteLength > device.limit) throw full();
       const bytes = new Uint8Array(byteLength).fill(0xff);
       const buffer: DeviceBuffer = {
         byteLength,
@@ -80,7 +85,10 @@ export function fakeDevice(full: () => Error): FakeDevice {
           counts.packedBytes += data.byteLength;
           bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), byteOffset);
         },
-        read: async (byteOffset = 0, length = byteLength - byteOffset) => bytes.slice(byteOffset, byteOffset + length),
+        read: async (byteOffset = 0, length = byteLength - byteOffset) => {
+          counts.reads++;
+          return bytes.slice(byteOffset, byteOffset + length);
+        },
         [Symbol.dispose]: once(`buffer ${label}`, () => {
           counts.liveBytes -= byteLength;
           storage.delete(buffer);
@@ -97,12 +105,21 @@ export function fakeDevice(full: () => Error): FakeDevice {
     },
     prepare(launches): Submission {
       counts.prepared++;
+      const run = async (): Promise<void> => {
+        await device.gate;
+        for (const launch of launches) runLaunch(launch, storage);
+      };
+      const submission = { run, [Symbol.dispose]: once('submission', () => {}) };
+      if (!remote) return submission;
       return {
-        async run() {
-          await device.gate;
-          for (const launch of launches) runLaunch(launch, storage);
+        ...submission,
+        async runAndRead(ranges) {
+          await run();
+          return ranges.map(({ buffer, byteOffset, byteLength }) =>
+            (storage.get(buffer) as Uint8Array<ArrayBuffer>).slice(byteOffset, byteOffset + byteLength),
+          );
         },
-        [Symbol.dispose]: once('submission', () => {}),
+        ready: counts.liveBytes > device.limit ? Promise.reject(full()) : Promise.resolve(),
       };
     },
     [Symbol.dispose]: () => {},

@@ -1,6 +1,5 @@
 /** The WebAssembly target: 128-bit SIMD, fused multiply-add where the engine has relaxed SIMD. */
-import { Sizes } from '@espalier/ir';
-import type { Unit } from '../../lower/partition.ts';
+import { columnsOf } from '../../lower/partition.ts';
 import { hoist } from '../../passes/hoist.ts';
 import { share } from '../../passes/share.ts';
 import { contractSchedule, defaultSchedule } from '../../schedule/auto.ts';
@@ -16,10 +15,13 @@ export const wasm: Target = {
   name: 'wasm',
   extension: 'wat',
   defaults: wasmDefaults,
-  blocking: (columns) => ({ rows: 48, columns: blockColumns(columns), depth: 128 }),
+  variants: (unit) => {
+    const columns = (unit.kind === 'contract' ? columnsOf(unit) : null) ?? TILE.columns;
+    return [{ name: '', from: 0, form: { form: 'blocks', rows: 48, columns: blockColumns(columns), depth: 128 } }];
+  },
   schedule: (unit, kernel) => {
     if (unit.kind === 'generic') return [];
-    if (unit.kind === 'contract' && columnsOf(unit) >= TILE.columns)
+    if (unit.kind === 'contract' && (columnsOf(unit) ?? 0) >= TILE.columns)
       return contractSchedule(kernel, unit.contraction.weights, TILE, machine);
     return defaultSchedule(kernel, machine);
   },
@@ -40,8 +42,4 @@ export const wasm: Target = {
 function blockColumns(columns: number): number {
   for (let block = 64; block >= TILE.columns; block -= TILE.columns) if (columns % block === 0) return block;
   return columns;
-}
-
-function columnsOf(unit: Extract<Unit, { kind: 'contract' }>): number {
-  return Sizes.constantOf(unit.statement.axes[unit.contraction.columnAxis]?.size ?? Sizes.constant(0)) ?? 0;
 }

@@ -1,0 +1,56 @@
+/** Cutting a contraction into blocks of rows × columns, and finding a grid step's block. */
+import { type Size, Sizes, type Statement } from '@espalier/ir';
+import * as k from '../kernel-ir/build.ts';
+import type { Expr } from '../kernel-ir/types.ts';
+import type { Scope } from './scope.ts';
+
+export interface BlockPlace {
+  readonly columnAxis: Statement['axes'][number];
+  readonly rowAxis: Statement['axes'][number];
+  readonly columnBlock: Expr;
+  readonly rowBlock: Expr;
+  /** How many grid steps there are. */
+  readonly steps: Expr;
+}
+
+export const blockCount = (size: Size, block: number): Expr =>
+  k.op('floordiv', k.add(k.sizeExpr(size), k.i32(block - 1)), k.i32(block));
+
+/** Decodes `step` in `body`, which binds the axes outside rows and columns. */
+export function bindBlocks(
+  s: Statement,
+  columnAt: number,
+  blocks: { readonly rows: number; readonly columns: number },
+  step: Expr,
+  body: Scope,
+): BlockPlace {
+  const { names } = body.kernel;
+  const columnAxis = s.axes[columnAt] as Statement['axes'][number];
+  const rowAxis = s.axes[columnAt - 1] as Statement['axes'][number];
+  const outerAxes = s.axes.slice(0, columnAt - 1);
+  const columnBlocks = blockCount(columnAxis.size, blocks.columns);
+  const rowBlocks = blockCount(rowAxis.size, blocks.rows);
+  const outer = k.sizeExpr(Sizes.product(outerAxes.map((a) => a.size)));
+  // Column blocks outermost: the panel of weights of a block stays in cache while the rows pass.
+  const perColumn = k.mul(rowBlocks, outer);
+  const split = (value: Expr, by: Expr): [Expr, Expr] => {
+    if (by.kind === 'literal' && by.value === 1) return [value, k.i32(0)];
+    const divisor = by.kind === 'literal' ? by : k.max(by, k.i32(1));
+    const [quotient, rest] = [names.fresh('block'), names.fresh('rest')];
+    body.emit(k.letStmt(quotient, k.op('floordiv', value, divisor)), k.letStmt(rest, k.op('mod', value, divisor)));
+    return [k.index(quotient), k.index(rest)];
+  };
+  const [columnBlock, rest] = split(step, perColumn);
+  const [outerStep, rowBlock] = outerAxes.length === 0 ? [k.i32(0), rest] : split(rest, rowBlocks);
+  let remaining = outerStep;
+  for (let a = outerAxes.length - 1; a >= 0; a--) {
+    const axis = outerAxes[a] as Statement['axes'][number];
+    if (a === 0) body.bind(axis.name, remaining);
+    else {
+      const [quotient, place] = split(remaining, k.sizeExpr(axis.size));
+      body.bind(axis.name, place);
+      remaining = quotient;
+    }
+  }
+  return { columnAxis, rowAxis, columnBlock, rowBlock, steps: k.mul(columnBlocks, perColumn) };
+}

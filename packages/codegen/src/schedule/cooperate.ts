@@ -1,0 +1,179 @@
+/**
+ * The step `cooperate`: a subgroup takes a grid step together. Loops whose iterations are independent are dealt out to its
+ * lanes; what is folded over such a loop is folded over the lanes after it; everything else all lanes compute alike.
+ * Private arrays find their place by how they are used: an array whose elements are each touched by one lane only is
+ * split among the lanes' registers, one that all lanes fill alike stays with each, the others are shared.
+ */
+import * as k from '../kernel-ir/build.ts';
+import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
+import { blocksOf, Names, withBlocks } from '../kernel-ir/walk.ts';
+import { type Homes, homesOf, withHomes } from './cooperate-memory.ts';
+import { dependence } from './memory.ts';
+import { ceilDivide, gridLoop, withGrid } from './spread.ts';
+import { partialsOf, tripOf, VectoriseError } from './vectorise.ts';
+
+type For = Extract<Stmt, { kind: 'for' }>;
+
+export interface Cooperate {
+  readonly subgroups: number;
+  readonly lanes: number;
+  /** Bytes of workgroup memory that shared arrays may take; beyond, they live in scratch memory. */
+  readonly memory: number;
+  /** Most workgroups; with more grid steps than subgroups each takes several, one after another. Bounds scratch memory. */
+  readonly workgroups?: number;
+}
+
+const subgroupLane: Expr = { kind: 'builtin', which: 'subgroup_lane', type: k.scalar('i32') };
+const subgroup: Expr = { kind: 'builtin', which: 'subgroup', type: k.scalar('i32') };
+
+/** The kernel with each grid step shared by a subgroup, or why not. */
+export function cooperateOnGrid(kernel: Kernel, options: Cooperate): Kernel | string {
+  const found = gridLoop(kernel);
+  if (found === null || kernel.workgroup !== undefined) return 'the kernel has no grid left to share';
+  const { loop, at } = found;
+  const dealt = loopsToDeal(loop.body, options.lanes);
+  if (dealt.size === 0) return 'no loop of a grid step can be dealt out to lanes';
+  const names = new Names(kernel);
+  const homes = homesOf(kernel, loop.body, dealt, options);
+  const body = new Dealer(dealt, homes, names).block(loop.body);
+  const group = names.fresh('group');
+  const step = (first: Expr): readonly Stmt[] => {
+    const row = k.add(k.mul(first, k.i32(options.subgroups)), options.subgroups === 1 ? k.i32(0) : subgroup);
+    const named = k.letStmt(loop.index, row);
+    if (options.subgroups === 1 && options.workgroups === undefined) return [named, ...body];
+    const condition = k.op('lt', k.index(loop.index), loop.to);
+    return [named, { kind: 'if', condition, then: body, otherwise: [] }];
+  };
+  const needed = ceilDivide(loop.to, options.subgroups);
+  const bound = (to: Expr, inner: readonly Stmt[]): Kernel => {
+    const placed = withHomes({ ...kernel, body: inner }, homes, options);
+    const group0 = k.loop(group, k.i32(0), to, placed.body, { binding: 'workgroup', label: 'group' });
+    return {
+      ...placed,
+      body: withGrid(kernel, at, [group0]),
+      workgroup: { subgroups: options.subgroups, lanes: options.lanes },
+    };
+  };
+  if (options.workgroups === undefined) return bound(needed, step(k.index(group)));
+  const round = names.fresh('round');
+  const first = k.add(k.mul(k.index(round), k.i32(options.workgroups)), k.index(group));
+  const rounds = k.loop(round, k.i32(0), ceilDivide(needed, options.workgroups), step(first), { label: 'round' });
+  return bound(k.min(needed, k.i32(options.workgroups)), [rounds]);
+}
+
+/** Whether the iterations of a loop may be run by different lanes. */
+function dealable(loop: For): boolean {
+  if (loop.binding !== 'serial' || loop.step !== 1 || dependence(loop.index, loop.body) !== null) return false;
+  try {
+    partialsOf(loop);
+    return true;
+  } catch (error) {
+    if (error instanceof VectoriseError) return false;
+    throw error;
+  }
+}
+
+/** The loops to deal out: the outermost that keep the lanes busy; short ones only where nothing inside them is longer. */
+function loopsToDeal(body: readonly Stmt[], lanes: number): ReadonlySet<For> {
+  const chosen = new Set<For>();
+  const consider = (block: readonly Stmt[]): boolean => {
+    let any = false;
+    for (const s of block) {
+      if (s.kind === 'if') any = [consider(s.then), consider(s.otherwise)].includes(true) || any;
+      if (s.kind !== 'for') continue;
+      const trip = tripOf(s) ?? Number.POSITIVE_INFINITY;
+      const may = trip > 1 && dealable(s);
+      if (may && trip * 2 >= lanes) {
+        chosen.add(s);
+        any = true;
+      } else if (consider(s.body)) any = true;
+      else if (may) {
+        chosen.add(s);
+        any = true;
+      }
+    }
+    return any;
+  };
+  consider(body);
+  return chosen;
+}
+
+/** Rewrites what a subgroup does together. */
+class Dealer {
+  readonly #dealt: ReadonlySet<For>;
+  readonly #homes: Homes;
+  readonly #names: Names;
+
+  constructor(dealt: ReadonlySet<For>, homes: Homes, names: Names) {
+    this.#dealt = dealt;
+    this.#homes = homes;
+    this.#names = names;
+  }
+
+  /** A block that all lanes run alike. */
+  block(body: readonly Stmt[]): readonly Stmt[] {
+    const result: Stmt[] = [];
+    for (const s of body) {
+      for (const x of this.statement(s)) {
+        if (x.kind === 'barrier' && result.at(-1)?.kind === 'barrier') continue;
+        result.push(x);
+      }
+    }
+    return result;
+  }
+
+  private statement(s: Stmt): readonly Stmt[] {
+    if (s.kind === 'for' && this.#dealt.has(s)) return this.fenced(s, this.deal(s));
+    if (s.kind === 'for' || s.kind === 'if')
+      return [
+        withBlocks(
+          s,
+          blocksOf(s).map((b) => this.block(b)),
+        ),
+      ];
+    if (s.kind === 'store' && this.#homes.kind(s.buffer) !== 'each') {
+      // All lanes hold the value; one of them writes it down.
+      const first = k.op('eq', subgroupLane, k.i32(0));
+      return this.fenced(s, [{ kind: 'if', condition: first, then: [s], otherwise: [] }]);
+    }
+    return [s];
+  }
+
+  /** Barriers around a statement that writes what other lanes read: they must have read the old, and will see the new. */
+  private fenced(s: Stmt, replacement: readonly Stmt[]): readonly Stmt[] {
+    if (!this.#homes.writesShared(s)) return replacement;
+    const barrier: Stmt = { kind: 'barrier', scope: 'subgroup' };
+    return [barrier, ...replacement, barrier];
+  }
+
+  private deal(loop: For): readonly Stmt[] {
+    const partials = partialsOf(loop);
+    const before: Stmt[] = [];
+    const after: Stmt[] = [];
+    const parts = new Map<string, string>();
+    for (const [name, p] of partials) {
+      const part = this.#names.fresh(`${name}_part`);
+      parts.set(name, part);
+      before.push(k.varStmt(part, k.identityOf(p.op, p.type.scalar)));
+      const together: Expr = { kind: 'subgroup_fold', op: p.op, value: k.ref(part, p.type), type: p.type };
+      after.push(k.assign(name, k.op(p.op, k.ref(name, p.type), together)));
+    }
+    return [...before, { ...loop, binding: 'lane', body: renameAssigned(loop.body, parts) }, ...after];
+  }
+}
+
+/** Folds go to the lane's own part. */
+function renameAssigned(body: readonly Stmt[], parts: ReadonlyMap<string, string>): readonly Stmt[] {
+  if (parts.size === 0) return body;
+  return body.map((s) => {
+    const inner = withBlocks(
+      s,
+      blocksOf(s).map((b) => renameAssigned(b, parts)),
+    );
+    const part = inner.kind === 'assign' ? parts.get(inner.name) : undefined;
+    if (inner.kind !== 'assign' || part === undefined || inner.value.kind !== 'op') return inner;
+    const own = k.ref(part, inner.value.type);
+    const args = inner.value.args.map((a) => (a.kind === 'ref' && a.name === inner.name ? own : a));
+    return k.assign(part, k.op(inner.value.op, ...args));
+  });
+}
