@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { affine, constantOf, equal, exprKey, plus, residue, scale, strideOf, toExpr } from '../src/kernel-ir/affine.ts';
 import * as k from '../src/kernel-ir/build.ts';
 import type { Expr } from '../src/kernel-ir/types.ts';
-import { applyOp } from './support/evaluate-op.ts';
+import { meaningOf } from '../src/simulate/arithmetic.ts';
 
 type Values = Readonly<Record<string, number>>;
 const names = ['a', 'b', 'T'];
@@ -26,12 +26,7 @@ const values = fc.record({ a: fc.integer({ min: -9, max: 9 }), b: fc.integer({ m
 function evaluate(e: Expr, at: Values): number {
   if (e.kind === 'literal') return e.value;
   if (e.kind === 'ref' || e.kind === 'dim') return at[e.name] ?? Number.NaN;
-  if (e.kind === 'op')
-    return applyOp(
-      e.op,
-      'i32',
-      e.args.map((a) => evaluate(a, at)),
-    ) as number;
+  if (e.kind === 'op') return meaningOf(e.op, 'i32')(...(e.args.map((a) => evaluate(a, at)) as [number, number]));
   throw new Error(`no meaning for ${e.kind}`);
 }
 /** Equal as 32-bit integers, without a negative zero. */

@@ -17,7 +17,7 @@ import { share, shareValues } from '../src/passes/share.ts';
 import { pipelineFor } from '../src/pipeline.ts';
 import { applySchedule } from '../src/schedule/apply.ts';
 import { legaliseOperations } from '../src/targets/wasm/legalise.ts';
-import { evaluateKernel } from './support/evaluate-kernel.ts';
+import { clean } from './support/clean.ts';
 import { exactLayers, integerTensors } from './support/kernels.ts';
 import { randomProgram } from './support/programs.ts';
 
@@ -32,7 +32,7 @@ describe('the stages of a compilation', () => {
     ] as const) {
       const dims = { T, S };
       const tensors = integerTensors(kernel, dims, T + S);
-      const expected = evaluateKernel(kernel, { dims, tensors });
+      const expected = clean(kernel, { dims, tensors });
       const packed = applySchedule(
         kernel,
         schedule.filter((s) => s.step === 'pack'),
@@ -48,10 +48,9 @@ describe('the stages of a compilation', () => {
         if (pass.name === 'wasm-addresses') break;
         current = pass.run(current);
         flattened ||= pass.name === 'flatten';
-        expect(
-          evaluateKernel(current, { dims, tensors, flattened }),
-          `after ${pass.name}\n${printKernel(current)}`,
-        ).toEqual(expected);
+        expect(clean(current, { dims, tensors, flattened }), `after ${pass.name}\n${printKernel(current)}`).toEqual(
+          expected,
+        );
       }
       expect(flattened).toBe(true);
     }
@@ -67,14 +66,13 @@ describe('random programs', () => {
         const program = randomProgram(seed, length);
         verify(program, 'test');
         const tensors = { x: Int32Array.from({ length: 8 }, (_, i) => (i * 5) % 7) };
-        const expected = evaluateKernel(program, { dims: { T }, tensors });
+        const expected = clean(program, { dims: { T }, tensors });
         const next = pass(program);
         verify(next, name);
         if (printKernel(next) !== printKernel(program)) changed++;
-        expect(
-          evaluateKernel(next, { dims: { T }, tensors }),
-          `${printKernel(program)}\nbecomes\n${printKernel(next)}`,
-        ).toEqual(expected);
+        expect(clean(next, { dims: { T }, tensors }), `${printKernel(program)}\nbecomes\n${printKernel(next)}`).toEqual(
+          expected,
+        );
       }),
       { numRuns: 300 },
     );
@@ -91,8 +89,8 @@ describe('random programs', () => {
           program,
         );
         verify(next, 'all');
-        expect(evaluateKernel(next, { dims: { T }, tensors, flattened: true })).toEqual(
-          evaluateKernel(program, { dims: { T }, tensors }),
+        expect(clean(next, { dims: { T }, tensors, flattened: true })).toEqual(
+          clean(program, { dims: { T }, tensors }),
         );
       }),
       { numRuns: 300 },
@@ -157,9 +155,7 @@ describe('flatten', () => {
         (rows, columns, axis, block, step, offset) => {
           const kernel = reader(rows, columns, axis, block, step, Math.min(offset, (axis === 0 ? rows : columns) - 1));
           const tensors = { w: Float32Array.from({ length: rows * columns }, (_, i) => i) };
-          expect(evaluateKernel(flatten(kernel), { tensors, flattened: true })).toEqual(
-            evaluateKernel(kernel, { tensors }),
-          );
+          expect(clean(flatten(kernel), { tensors, flattened: true })).toEqual(clean(kernel, { tensors }));
         },
       ),
       { numRuns: 300 },

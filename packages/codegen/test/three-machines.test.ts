@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { printKernel } from '../src/kernel-ir/print.ts';
 import type { Kernel } from '../src/kernel-ir/types.ts';
 import { verify } from '../src/kernel-ir/verify.ts';
-import { evaluateKernel } from './support/evaluate-kernel.ts';
+import { formatFinding, simulate } from '../src/simulate/index.ts';
 import { expectGolden } from './support/golden.ts';
 import { random } from './support/kernels.ts';
 import { attentionOnLanes, denseOnLanes, denseOnMatrixUnits, treeOnLanes } from './support/lane-kernels.ts';
@@ -89,7 +89,9 @@ describe.each(cases.map((c) => [c.kernel.name, c] as const))(
     it.each(dims)('computes what the interpreter does at %o', (at) => {
       const given = tensors(at);
       const expected = interpretLayer(layer, { dims: at, tensors: given })['y'];
-      const found = evaluateKernel(kernel, { dims: at, tensors: given }).outputs['y'];
+      const { outputs, findings } = simulate(kernel, { dims: at, tensors: given });
+      expect(findings.map(formatFinding)).toEqual([]);
+      const found = outputs['y'];
       expect(found?.length).toBe(expected?.length);
       // NaN, a result that was never stored, is far from everything.
       const apart = [...(expected ?? [])]
@@ -99,23 +101,3 @@ describe.each(cases.map((c) => [c.kernel.name, c] as const))(
     });
   },
 );
-
-describe('the evaluator, as a sanitizer', () => {
-  const kernel = denseOnLanes(D, O);
-  const without = (kind: string): Kernel =>
-    JSON.parse(JSON.stringify(kernel), (_, v: unknown) =>
-      Array.isArray(v) ? v.filter((s: { kind?: string }) => s?.kind !== kind) : v,
-    ) as Kernel;
-
-  it('finds a race where barriers are missing', () => {
-    expect(() => evaluateKernel(without('barrier'), { dims: { T: 20 }, tensors: dense.tensors({ T: 20 }) })).toThrow(
-      /lanes race in [xw]_tile/,
-    );
-  });
-
-  it('finds reads of memory that nobody wrote', () => {
-    expect(() => evaluateKernel(without('store'), { dims: { T: 20 }, tensors: dense.tensors({ T: 20 }) })).toThrow(
-      /is read but was never written/,
-    );
-  });
-});
