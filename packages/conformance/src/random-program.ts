@@ -144,17 +144,18 @@ export interface RandomRun {
 export interface RunOptions {
   /** The target to compile for; WASM unless told. */
   readonly target?: Target;
+  /** Capabilities that programs are compiled for in turn; WASM's with and without relaxed SIMD unless told. */
+  readonly capabilities?: readonly Capabilities[];
   /** Told of every run. */
   readonly progress?: (tally: Tally) => void;
 }
 
-/** The ways of compiling that programs take in turn. */
-const turns: readonly RandomOptions[] = [
-  { strategy: 'best', capabilities: { 'relaxed-simd': true } },
-  { strategy: 'generic', capabilities: { 'relaxed-simd': false } },
-  { strategy: 'best', capabilities: { 'relaxed-simd': false } },
-  { strategy: 'generic', capabilities: { 'relaxed-simd': true } },
-];
+/** The way of compiling that program number `turn` takes: strategies and capabilities meet in all combinations. */
+function optionsAt(turn: number, { target = wasm, capabilities }: RunOptions): RandomOptions {
+  const known = capabilities ?? (target === wasm ? [{ 'relaxed-simd': true }, { 'relaxed-simd': false }] : [{}]);
+  const strategy = turn % 2 === 0 ? 'best' : 'generic';
+  return { target, strategy, capabilities: known[(turn + Math.floor(turn / 2)) % known.length] ?? {} };
+}
 
 /**
  * Runs `count` programs that a device must agree on (ill-conditioned and refused ones come on top). Stops at the first
@@ -192,13 +193,13 @@ async function runBlock(
   count: number,
   seed: number,
   tally: Tally,
-  { target, progress }: RunOptions,
+  run: RunOptions,
 ): Promise<Failure | null> {
   // While fast-check shrinks, the way of compiling stays that of the program that failed.
   let turn = 0;
   let last: { options: RandomOptions; why: string } | null = null;
   const property = fc.asyncProperty(arbitrary, async (program) => {
-    const options = last?.options ?? { ...(target === undefined ? {} : { target }), ...turns[turn++ % turns.length] };
+    const options = last?.options ?? optionsAt(turn++, run);
     const outcome = await tryProgram(device, program, options);
     if (outcome.kind === 'wrong') {
       last = { options, why: outcome.why };
@@ -210,7 +211,7 @@ async function runBlock(
     else if (outcome.kind === 'faults') tally.faults++;
     else if (outcome.kind === 'refused') tally.refused++;
     else tally.illConditioned++;
-    progress?.(tally);
+    run.progress?.(tally);
   });
   const details = await fc.check(property, { numRuns: count, seed: seed | 0, endOnFailure: false, verbose: 0 });
   if (!details.failed) return null;
