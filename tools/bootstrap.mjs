@@ -16,7 +16,16 @@ const windows = process.platform === 'win32';
 const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 // Started by npm, the environment carries npm's own settings, which pnpm would complain about.
 const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
-const environment = { ...clean, TURBO_TELEMETRY_DISABLED: '1', PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` };
+// Chromium's software GPU, where it is installed and no other was chosen: so that WebGPU is tested on machines without a GPU.
+// Drivers are found by the environment that a process starts with, so it can't be set later.
+const softwareGpu = '/usr/lib/chromium/vk_swiftshader_icd.json';
+const { VK_DRIVER_FILES: driver = existsSync(softwareGpu) ? softwareGpu : undefined } = process.env;
+const environment = {
+  ...clean,
+  ...(driver === undefined ? {} : { VK_DRIVER_FILES: driver }),
+  TURBO_TELEMETRY_DISABLED: '1',
+  PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`,
+};
 
 /** Runs a program in the project's folder; returns its exit code. */
 function run(program, args, env = environment) {

@@ -10,6 +10,9 @@ export const allowed: Readonly<Record<string, readonly string[]>> = {
   '@espalier/onnx': ['@espalier/ir'],
   '@espalier/runtime': ['@espalier/artefact'],
   '@espalier/runtime-wasm': ['@espalier/artefact', '@espalier/runtime'],
+  '@espalier/runtime-webgpu': ['@espalier/artefact', '@espalier/runtime'],
+  '@espalier/runtime-cuda': ['@espalier/artefact', '@espalier/runtime'],
+  '@espalier/runtime-simulator': ['@espalier/artefact', '@espalier/codegen', '@espalier/ir', '@espalier/runtime'],
   '@espalier/models': ['@espalier/ir'],
   '@espalier/conformance': [
     '@espalier/artefact',

@@ -1,0 +1,16 @@
+/** The command inside the bundle: `./certify` starts it with the folder it lies in. */
+import { certify, EXIT, runStage } from './certify.ts';
+import { HELP, parseOptions, UsageError } from './options.ts';
+
+const [root = '.', ...args] = process.argv.slice(2);
+try {
+  const options = parseOptions(args, root);
+  if (options === undefined) process.stdout.write(HELP);
+  else if (options.stage !== undefined) process.exitCode = await runStage(options.stage, options);
+  else
+    process.exitCode = await certify(options, process.argv.slice(1), (line) => void process.stdout.write(`${line}\n`));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message}\n\n${HELP}`);
+  process.exitCode = EXIT.usage;
+}

@@ -1,0 +1,36 @@
+/** What a stage is: it tries things, one check after another, in a process of its own. */
+import type { CudaOptions } from '@espalier/runtime-cuda';
+import type { Check } from '../report.ts';
+
+/** What a stage works with. */
+export interface StageContext {
+  /** The bundle's folder: `models`, `golden` and `kernels` lie in it. */
+  readonly root: string;
+  readonly device: CudaOptions;
+  /** Makes the stage short, for tests of the tool itself. */
+  readonly quick: boolean;
+  /** Takes a check as soon as it is known, so that what follows cannot lose it. */
+  readonly report: (check: Check) => void;
+  /** For people who wait. */
+  readonly say: (text: string) => void;
+}
+
+/** One part of a certification. Rejects only where nothing more can be tried. */
+export type Stage = (context: StageContext) => Promise<void>;
+
+/** Tries something: passed with its figures, or failed with its error. */
+export async function attempt(
+  context: StageContext,
+  name: string,
+  body: () => Promise<Readonly<Record<string, number | string>> | undefined>,
+): Promise<boolean> {
+  context.say(name);
+  try {
+    const figures = await body();
+    context.report({ name, outcome: 'passed', ...(figures ? { figures } : {}) });
+    return true;
+  } catch (error) {
+    context.report({ name, outcome: 'failed', detail: error instanceof Error ? error.message : String(error) });
+    return false;
+  }
+}
