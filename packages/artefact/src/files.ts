@@ -1,6 +1,6 @@
 /**
- * A saved artefact: `NAME.manifest.json`, `NAME.wasm` (where the target has a binary) and the source in the target's own
- * language. Only names and contents are made here; writing them is the caller's, since a browser has no files.
+ * A saved artefact: `NAME.manifest.json`, `NAME.wasm` or `NAME.ptx` (where the target has a binary) and the source in the target's
+ * own language. Only names and contents are made here; writing them is the caller's, since a browser has no files.
  */
 import { ArtefactError } from './errors.ts';
 import type { Artefact, Manifest } from './manifest.ts';
@@ -19,18 +19,22 @@ const sourceExtension: Readonly<Record<string, string>> = {
   cuda: 'cu',
 };
 
+const binaryExtension: Readonly<Record<string, string>> = { wasm: 'wasm', cuda: 'ptx' };
+
+const familyOf = ({ target }: Manifest): string => target.split(/[^A-Za-z0-9]/)[0] ?? '';
+const binaryOf = (manifest: Manifest): string => binaryExtension[familyOf(manifest)] ?? 'wasm';
+
 const fileStem = (name: string): string => name.replace(/[^A-Za-z0-9._-]/g, '-');
 
 /** The files to save of an artefact, in a fixed order, the same bytes for the same artefact. */
 export function artefactFiles(artefact: Artefact): readonly ArtefactFile[] {
   const { manifest, source, binary } = artefact;
   const stem = fileStem(manifest.name);
-  const family = manifest.target.split(/[^A-Za-z0-9]/)[0] ?? '';
   const files: ArtefactFile[] = [
     { path: `${stem}.manifest.json`, content: `${JSON.stringify(manifest, null, 2)}\n` },
-    { path: `${stem}.${sourceExtension[family] ?? 'txt'}`, content: source },
+    { path: `${stem}.${sourceExtension[familyOf(manifest)] ?? 'txt'}`, content: source },
   ];
-  if (binary) files.splice(1, 0, { path: `${stem}.wasm`, content: binary });
+  if (binary) files.splice(1, 0, { path: `${stem}.${binaryOf(manifest)}`, content: binary });
   return files;
 }
 
@@ -52,11 +56,12 @@ export function artefactFromFiles(files: Iterable<ArtefactFile>): Artefact {
     throw new ArtefactError('A004', 'no file ends in .manifest.json; give all files that were saved together');
   const manifest = parseManifest(asText(manifestFile));
   const stem = manifestFile.path.slice(0, -'.manifest.json'.length);
-  const binary = all.find((file) => file.path === `${stem}.wasm`)?.content;
+  const binaryPath = `${stem}.${binaryOf(manifest)}`;
+  const binary = all.find((file) => file.path === binaryPath)?.content;
   const source = all.find((file) => file.path.startsWith(`${stem}.`) && /\.(wat|wgsl|cu|txt)$/.test(file.path));
   if (typeof binary === 'string')
-    throw new ArtefactError('A004', `${stem}.wasm was read as text; read it as bytes instead`);
+    throw new ArtefactError('A004', `${binaryPath} was read as text; read it as bytes instead`);
   if (!binary && !source)
-    throw new ArtefactError('A004', `neither ${stem}.wasm nor a source file lies beside ${manifestFile.path}`);
+    throw new ArtefactError('A004', `neither ${binaryPath} nor a source file lies beside ${manifestFile.path}`);
   return { manifest, source: source ? asText(source) : '', ...(binary ? { binary } : {}) };
 }

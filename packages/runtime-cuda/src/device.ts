@@ -127,13 +127,13 @@ export class CudaDevice implements Device {
     context.checkUsable();
     let module: bigint;
     try {
-      module = loadModule(context, manifest, image);
+      module = loadModule(context, manifest, image, String(this.info.capabilities['driver']));
     } catch (error) {
       // What an older driver took may not suit this one: compile anew, once.
       if (!(image.remembered && error instanceof ArtefactError)) throw error;
       image = await this.#images.imageOf(artefact, { afresh: true });
       context.checkUsable();
-      module = loadModule(context, manifest, image);
+      module = loadModule(context, manifest, image, String(this.info.capabilities['driver']));
     }
     const unload = (): void =>
       context.free(() => context.release(`unloading ${manifest.name}`, 'cuModuleUnload', module));

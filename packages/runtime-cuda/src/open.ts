@@ -61,6 +61,7 @@ export async function openCuda(options: CudaOptions = {}): Promise<CudaDevice> {
   };
   const images = imageSource({
     sm,
+    driver: version,
     compiler: options.compiler ?? 'auto',
     cache: options.cache ?? defaultCacheFolder(),
     nvcc: options.nvcc,

@@ -2,6 +2,7 @@
 import { type Artefact, ArtefactError, MANIFEST_VERSION, type Manifest } from '@espalier/artefact';
 import type { DeviceInfo, Program } from '@espalier/runtime';
 import type { KernelImage } from './compile/compiler.ts';
+import { loweredPtx } from './compile/ptx-version.ts';
 import { FUNCTION_ATTRIBUTE, JIT, RESULT, stickyResults } from './driver/calls.ts';
 import type { Context } from './driver/context.ts';
 
@@ -86,17 +87,23 @@ function lacking(need: string, capabilities: DeviceInfo['capabilities']): string
 
 const LOG_BYTES = 1 << 16;
 
-/** Gives code to the driver. Throws ArtefactError A010 with what its compiler says; RuntimeError R020 or R022. */
-export function loadModule(context: Context, manifest: Manifest, image: KernelImage): bigint {
+/** Gives code to the driver, of CUDA version `driver`. Throws ArtefactError A010 with what its compiler says; RuntimeError R020 or R022. */
+export function loadModule(context: Context, manifest: Manifest, image: KernelImage, driver: string): bigint {
   const logs = { error: new Uint8Array(LOG_BYTES), info: new Uint8Array(LOG_BYTES) };
   const options = Int32Array.of(JIT.errorLog, JIT.errorLogBytes, JIT.infoLog, JIT.infoLogBytes);
   const size = BigInt(LOG_BYTES);
   const values = BigUint64Array.of(context.addressOf(logs.error), size, context.addressOf(logs.info), size);
-  // The driver reads PTX up to a zero byte.
-  const bytes = new Uint8Array(image.bytes.length + 1);
-  bytes.set(image.bytes);
   const out = new BigUint64Array(1);
-  const result = context.attempt('cuModuleLoadDataEx', out, bytes, options.length, options, values);
+  const load = (code: Uint8Array): number => {
+    // The driver reads PTX up to a zero byte.
+    const bytes = new Uint8Array(code.length + 1);
+    bytes.set(code);
+    return context.attempt('cuModuleLoadDataEx', out, bytes, options.length, options, values);
+  };
+  let result = load(image.bytes);
+  const lowered =
+    result === RESULT.unsupportedPtxVersion && image.kind === 'ptx' ? loweredPtx(image.bytes, driver) : undefined;
+  if (lowered) result = load(lowered);
   if (result === RESULT.success) return out[0] as bigint;
   const what = `loading ${manifest.name} (${image.origin})`;
   if (result === RESULT.outOfMemory || stickyResults.has(result))

@@ -6,6 +6,7 @@ import { type Artefact, artefactFiles, decodeGraph, encodeGraph, sha256Hex } fro
 import { graphOfLayer, loadLayer } from '@espalier/runtime';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { architectureFor, architectures } from '../src/compile/compiler.ts';
+import { ptxVersionOf } from '../src/compile/ptx-version.ts';
 import { type CudaOptions, openCuda, withPtx } from '../src/index.ts';
 import { scaling, scalingSource } from './support/artefacts.ts';
 import { type FakeDriver, fakeDriver, noCompiler, noNvcc } from './support/fake.ts';
@@ -32,6 +33,8 @@ describe.skipIf(noCompiler)(`loading${noCompiler ? ` (${noCompiler})` : ''}`, ()
     fake.set('major', 9);
     fake.set('minor', 0);
     fake.set('threads', 1024);
+    fake.set('version', 13000);
+    fake.set('ptx', 90);
   });
   const open = (options: CudaOptions = {}) => openCuda({ library: fake.library, cache: false, ...options });
 
@@ -85,11 +88,25 @@ describe.skipIf(noCompiler)(`loading${noCompiler ? ` (${noCompiler})` : ''}`, ()
   });
 
   it('chooses machine code where the compiler knows the device, else PTX for the newest older one', () => {
-    expect(architectureFor(90, [80, 90, 100])).toEqual({ kind: 'cubin', arch: 'sm_90' });
-    expect(architectureFor(95, [100, 80, 90])).toEqual({ kind: 'ptx', arch: 'compute_90' });
-    expect(architectureFor(75, [80, 90])).toBeUndefined();
+    const choice = (sm: number, known: readonly number[], version = '13.0', driver = '13.0') =>
+      architectureFor({ sm, driver }, { version, known });
+    expect(choice(90, [80, 90, 100])).toEqual({ kind: 'cubin', arch: 'sm_90' });
+    expect(choice(95, [100, 80, 90])).toEqual({ kind: 'ptx', arch: 'compute_90' });
+    expect(choice(75, [80, 90])).toBeUndefined();
+    // A driver older than the compiler knows nothing of its machine code.
+    expect(choice(90, [80, 90, 100], '13.0', '12.4')).toEqual({ kind: 'ptx', arch: 'compute_90' });
+    expect(choice(90, [80, 90, 100], '12.4', '12.10')).toEqual({ kind: 'cubin', arch: 'sm_90' });
     expect(architectures('sm_80 sm_90 compute_90a compute_100 sm_90')).toEqual([80, 90, 100]);
   });
+
+  it.each([
+    ['11.8', '7.8'],
+    ['12.0', '8.0'],
+    ['12.4', '8.4'],
+    ['12.6', '8.5'],
+    ['12.9', '8.8'],
+    ['13.0', '9.0'],
+  ])('knows that CUDA %s takes PTX %s', (driver, version) => expect(ptxVersionOf(driver)).toBe(version));
 
   describe.skipIf(noNvcc)(`nvcc${noNvcc ? ` (${noNvcc})` : ''}`, () => {
     it.each([
@@ -155,6 +172,23 @@ describe.skipIf(noCompiler)(`loading${noCompiler ? ` (${noCompiler})` : ''}`, ()
       using device = await open({ compiler: 'nvcc', cache: file });
       using program = await device.load(await sourceOnly());
       expect(program.origin).toMatch(/sm_90$/);
+    });
+
+    it('offers PTX under the version that an older driver knows', async () => {
+      const artefact = await withPtx(await sourceOnly());
+      const made = /^\.version (\d+)\.(\d+)/m.exec(new TextDecoder().decode(artefact.binary));
+      expect(10 * Number(made?.[1]) + Number(made?.[2])).toBeGreaterThan(84);
+      fake.set('version', 12040);
+      fake.set('ptx', 84);
+      using device = await open({ compiler: 'ptx' });
+      using program = await device.load(artefact);
+      expect(program.functions).toHaveLength(1);
+      using compiling = await open({ compiler: 'nvcc' });
+      using compiled = await compiling.load(await sourceOnly());
+      expect(compiled.origin).toMatch(/compute_90$/);
+      // Whose version is older still than it says.
+      fake.set('ptx', 70);
+      await expect(device.load(artefact)).rejects.toThrow(/A010: .*cuModuleLoadDataEx says CUDA error 222/);
     });
 
     it('makes PTX beforehand, which travels with the artefact and is what the checksum covers', async () => {

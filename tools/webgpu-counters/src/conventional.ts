@@ -267,7 +267,7 @@ export function conventionalUltraFastBert(graph: Graph, { hidden, heads, layers 
     const normed = norm(to, state, `${prefix}.norm1`);
     const projected = writer.op('MatMul', [normed, matrix(to, `${prefix}.attn.self_attention.query_key_value.weight`)]);
     const packed = writer.op('Reshape', [projected, writer.integers(0, 0, heads, 3 * width)]);
-    const parts = writer.split('Split', [packed], 3, { axis: -1, num_outputs: 3 });
+    const parts = writer.split('Split', [packed, writer.integers(width, width, width)], 3, { axis: -1 });
     const [q, k, v] = parts.map((part, at) =>
       writer.op('Transpose', [part], { perm: at === 1 ? [0, 2, 3, 1] : [0, 2, 1, 3] }),
     ) as [string, string, string];

@@ -17,7 +17,7 @@ export const defaultCacheFolder = (): string => {
 };
 
 const keyOf = (compiler: CudaCompiler, job: CompileJob): Promise<string> =>
-  sha256Hex(JSON.stringify([compiler.name, job.sm, sharedFlags, job.source]));
+  sha256Hex(JSON.stringify([compiler.name, job.sm, job.driver, sharedFlags, job.source]));
 
 async function recall(path: string): Promise<Uint8Array | undefined> {
   const entry = await readFile(path).catch(() => undefined);

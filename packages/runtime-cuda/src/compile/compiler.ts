@@ -3,6 +3,8 @@
  * All compile with the same flags, so that which one it was changes no value.
  */
 
+import { isNewer } from './ptx-version.ts';
+
 /** Code that the driver can load. */
 export interface KernelImage {
   readonly bytes: Uint8Array;
@@ -19,6 +21,8 @@ export interface CompileJob {
   readonly name: string;
   /** Compute capability of the device times ten. */
   readonly sm: number;
+  /** CUDA version of the driver, "12.4". */
+  readonly driver: string;
 }
 
 /** A compiler found on this machine. */
@@ -47,14 +51,15 @@ export const architectures = (text: string): readonly number[] => [
 ];
 
 /**
- * What to compile for: the device's own machine code where the compiler knows it, else PTX for the newest older architecture;
- * undefined when the device is older than all of them.
+ * What to compile for: the device's own machine code where the compiler knows it, else PTX for the newest architecture that is
+ * no newer than the device; undefined when the device is older than all of them. Machine code is of use only where the driver
+ * is no older than the compiler.
  */
 export function architectureFor(
-  sm: number,
-  known: readonly number[],
+  { sm, driver }: Pick<CompileJob, 'sm' | 'driver'>,
+  { version, known }: { readonly version: string; readonly known: readonly number[] },
 ): { readonly kind: KernelImage['kind']; readonly arch: string } | undefined {
-  if (known.includes(sm)) return { kind: 'cubin', arch: `sm_${sm}` };
-  const older = Math.max(...known.filter((arch) => arch < sm));
+  if (known.includes(sm) && !isNewer(version, driver)) return { kind: 'cubin', arch: `sm_${sm}` };
+  const older = Math.max(...known.filter((arch) => arch <= sm));
   return Number.isFinite(older) ? { kind: 'ptx', arch: `compute_${older}` } : undefined;
 }

@@ -15,6 +15,8 @@ export interface ImageOptions {
   readonly compiler: CompilerChoice;
   /** Compute capability of the device times ten. */
   readonly sm: number;
+  /** CUDA version of the driver, "12.4". */
+  readonly driver: string;
   /** Folder to keep compiled code in; `false` for none. */
   readonly cache: string | false;
   readonly nvcc: string | undefined;
@@ -57,7 +59,7 @@ export function imageSource(options: ImageOptions): ImageSource {
           `${manifest.name} has no PTX and ${found.reason}; install the CUDA toolkit, or add PTX where there is one (withPtx)`,
         );
       name = found.name;
-      const job = { source, name: manifest.name, sm: options.sm };
+      const job = { source, name: manifest.name, sm: options.sm, driver: options.driver };
       if (options.cache === false) return { ...(await found.compile(job)), remembered: false };
       const cached = remembering(found, options.cache);
       if (afresh) await cached.forget(job);

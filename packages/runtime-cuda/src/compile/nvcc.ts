@@ -79,7 +79,7 @@ export async function findNvcc(path?: string): Promise<Nvcc | { readonly reason:
     known,
     name,
     compile: async (job) => {
-      const found = architectureFor(job.sm, known);
+      const found = architectureFor(job, { version, known });
       if (!found) throw tooOld(job.name, job.sm, name, known);
       return run(job, found.kind, found.arch);
     },

@@ -91,7 +91,7 @@ function openNvrtc({ path, handle }: FoundLibrary): Nvrtc {
   };
 
   const compile = async (job: CompileJob): Promise<KernelImage> => {
-    const found = architectureFor(job.sm, known);
+    const found = architectureFor(job, { version, known });
     if (!found) throw tooOld(job.name, job.sm, name, known);
     const { kind, arch } = found;
     const options = [

@@ -90,6 +90,7 @@ export const RESULT = {
   outOfMemory: 2,
   noDevice: 100,
   invalidContext: 201,
+  unsupportedPtxVersion: 222,
   notReady: 600,
 } as const;
 

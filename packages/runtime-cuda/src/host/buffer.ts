@@ -4,8 +4,9 @@ import koffi from 'koffi';
 
 /** As on a GPU. */
 export const ALIGNMENT = 256;
-const GUARD_BYTES = 256;
+const GUARD_BYTES = 4096;
 const GUARD = 0xa5;
+const untouched = new Uint8Array(GUARD_BYTES).fill(GUARD);
 
 /** Aligned bytes between two guards. */
 export class HostMemory {
@@ -36,8 +37,10 @@ export class HostMemory {
 
   /** Where a byte outside was changed, relative to the first; null where none was. */
   missed(): number | null {
-    for (const start of [this.#first - GUARD_BYTES, this.#first + this.byteLength])
-      for (let i = start; i < start + GUARD_BYTES; i++) if (this.#all[i] !== GUARD) return i - this.#first;
+    for (const start of [this.#first - GUARD_BYTES, this.#first + this.byteLength]) {
+      const guard = this.#all.subarray(start, start + GUARD_BYTES);
+      if (Buffer.compare(guard, untouched) !== 0) return start - this.#first + guard.findIndex((b) => b !== GUARD);
+    }
     return null;
   }
 

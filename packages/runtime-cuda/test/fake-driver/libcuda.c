@@ -33,7 +33,7 @@ typedef struct CUgraph_st *CUgraph;
 typedef struct CUgraphExec_st *CUgraphExec;
 #endif
 
-enum { OK = 0, INVALID_VALUE = 1, NO_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218,
+enum { OK = 0, INVALID_VALUE = 1, NO_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218, UNSUPPORTED_PTX_VERSION = 222,
        INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700,
        CAPTURE_UNSUPPORTED = 900 };
 
@@ -72,8 +72,8 @@ static CUstream streams[16];
 static char *journal;
 static size_t journal_length, journal_room;
 static int sticky, launches_until_fault = -1, fault_code, impatience_left, retained;
-static int settings[8] = { 1, 9, 0, 1024, 0, 0, 13000, 0 };
-enum { DEVICES, MAJOR, MINOR, THREADS, SYNC_MS, STRICT_CONTEXT, VERSION, PATIENCE };
+static int settings[9] = { 1, 9, 0, 1024, 0, 0, 13000, 0, 90 };
+enum { DEVICES, MAJOR, MINOR, THREADS, SYNC_MS, STRICT_CONTEXT, VERSION, PATIENCE, PTX };
 static long long memory_limit = 1LL << 30, memory_used;
 static long long live[8];
 enum { MEMORY, PINNED, EVENTS, STREAMS, MODULES, GRAPHS, EXECS, CONTEXTS };
@@ -83,7 +83,7 @@ static struct { char name[64]; int skip, code; } failure;
 
 static const char *const live_names[] = { "memory", "pinned", "event", "stream", "module", "graph", "exec", "context" };
 static const char *const setting_names[] = { "devices", "major", "minor", "threads", "syncMs", "strictContext", "version",
-                                             "patience" };
+                                             "patience", "ptx" };
 
 long long fake_live(const char *name) {
   for (int i = 0; i < 8; i++) if (strcmp(name, live_names[i]) == 0) return live[i];
@@ -91,7 +91,7 @@ long long fake_live(const char *name) {
 }
 void fake_set(const char *name, long long value) {
   if (strcmp(name, "memory") == 0) memory_limit = value;
-  for (int i = 0; i < 8; i++) if (strcmp(name, setting_names[i]) == 0) settings[i] = (int)value;
+  for (int i = 0; i < 9; i++) if (strcmp(name, setting_names[i]) == 0) settings[i] = (int)value;
 }
 /* The call of that name fails with `code` after `skip` calls went well. */
 void fake_fail(const char *name, int skip, int code) {
@@ -539,6 +539,10 @@ CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned count, CU
     if (!library || (module && !checked)) complaint = dlerror();
   } else if (memcmp(text, "\177ELF", 4) != 0 && !strstr(text, ".version"))
     complaint = "ptxas application ptx input, line 1; fatal : Missing .version directive";
+  const char *version = strstr(text, ".version ");
+  int language = 0, dialect = 0;
+  if (!complaint && !library && version && sscanf(version, ".version %d.%d", &language, &dialect) == 2)
+    if (10 * language + dialect > settings[PTX]) return end(UNSUPPORTED_PTX_VERSION);
   if (complaint) {
     char *log = NULL;
     size_t room = 0;

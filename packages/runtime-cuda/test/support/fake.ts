@@ -44,7 +44,17 @@ export interface FakeDriver extends AsyncDisposable {
   /** What is alive, by kind; kinds of which nothing is are left out. */
   live(): Partial<Record<Kind, number>>;
   set(
-    name: 'devices' | 'major' | 'minor' | 'threads' | 'syncMs' | 'strictContext' | 'patience' | 'memory',
+    name:
+      | 'devices'
+      | 'major'
+      | 'minor'
+      | 'threads'
+      | 'syncMs'
+      | 'strictContext'
+      | 'patience'
+      | 'memory'
+      | 'version'
+      | 'ptx',
     value: number,
   ): void;
   /** Makes a call fail with a CUresult, after some have gone well. */

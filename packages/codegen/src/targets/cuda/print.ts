@@ -210,8 +210,7 @@ class CudaDialect implements Dialect {
         const from = this.address(buffer, printExpr(k.add(corner, ahead), this, true));
         const registers = this.registers(name, (r * f.columns + c) * f.registers);
         const what = f.side === 'c' ? `${s.move}_c` : `load_${f.side}_k${f.depth}_${f.format}`;
-        const operands = s.move === 'store' || f.side !== 'c' || s.move === 'load' ? [registers, from] : [];
-        lines.push(`${call(this.#preamble.use(what), ...operands, ...strides).text};`);
+        lines.push(`${call(this.#preamble.use(what), registers, from, ...strides).text};`);
       }
     }
     // Lanes of the warp read what others have stored.
