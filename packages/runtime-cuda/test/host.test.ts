@@ -29,8 +29,8 @@ const refusal = await openHostCuda().then(
   (error: unknown) => String(error),
 );
 const required = process.env['ESPALIER_REQUIRE_HOST_CUDA'] === '1';
-it.skipIf(refusal === undefined || required)(`the host check can't run here: ${refusal}`, () => {});
-it.runIf(required)('the host check is required', () => expect(refusal).toBeUndefined());
+if (refusal !== undefined && !required) it.skip(`the host check can't run here: ${refusal}`, () => {});
+if (required) it('the host check is required', () => expect(refusal).toBeUndefined());
 
 const seed = Math.floor(Math.random() * 2 ** 31);
 const next = random(seed);

@@ -68,11 +68,21 @@ export function interfacesOf({ source, manifest }: Artefact): ReadonlyMap<string
 function functionsOf(text: string): ReadonlyMap<string, ReadonlySet<string>> {
   const starts = [...text.matchAll(/\bfn\s+(\w+)/g)];
   return new Map(
-    starts.map((start, i) => {
-      const body = text.slice(start.index, starts[i + 1]?.index);
+    starts.map((start) => {
+      const body = text.slice(start.index, endOfBody(text, start.index));
       return [start[1] as string, new Set(body.match(/\w+/g))];
     }),
   );
+}
+
+/** Where the braces that a function opens are closed: what is declared behind it is not its own. */
+function endOfBody(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === '{') depth++;
+    else if (text[at] === '}' && --depth === 0) return at + 1;
+  }
+  return text.length;
 }
 
 /** All words that function `name` uses, by way of what it calls too. */
