@@ -7,8 +7,10 @@ import { GENERATOR } from '@espalier/codegen';
 import type { Case, CheckpointCases } from './cases/case.ts';
 import { findCases } from './cases/find.ts';
 import { checkGolden } from './cases/model-cases.ts';
+import { workOf } from './cases/work.ts';
+import { MatrixBuilder } from './compare/matrix.ts';
 import { marginsOf, visitsOf } from './compare/routes.ts';
-import { allRecorded, type Tolerance, toleranceOf } from './compare/tolerance.ts';
+import { allRecorded, type Strictness, type Tolerance, toleranceOf } from './compare/tolerance.ts';
 import { type Comparison, compareRuns, measuredLosses, treeShape } from './compare/verdict.ts';
 import { outputFiles } from './outputs.ts';
 import { goldenRuns } from './references/golden.ts';
@@ -27,12 +29,12 @@ import {
   type Totals,
   type TreeReport,
 } from './reports/data.ts';
-import { counted } from './reports/format.ts';
+import { counted, scientific } from './reports/format.ts';
 import { firstOf, shrunkOf } from './repro/first.ts';
+import { families as allFamilies } from './targets/families.ts';
 import type { OpenTarget, TargetFamily } from './targets/family.ts';
 import { openTargets } from './targets/open.ts';
 import { type CompileCache, TargetSession } from './targets/session.ts';
-import { wasmFamily } from './targets/wasm.ts';
 import { type Timed, timeCases } from './timing.ts';
 
 /** What is going on, for whoever shows it. */
@@ -53,7 +55,7 @@ export interface ValidateOptions {
   /** Recorded in the report. */
   readonly command?: readonly string[];
   readonly progress?: Progress;
-  /** Kinds of targets; WebAssembly unless told. */
+  /** Kinds of targets; all there are unless told. */
   readonly families?: readonly TargetFamily[];
   /** `false`: no timing runs. */
   readonly timing?: boolean;
@@ -68,7 +70,7 @@ export async function validate(options: ValidateOptions = {}): Promise<Report> {
   const start = performance.now();
   const started = new Date().toISOString();
   const progress = options.progress ?? silent;
-  const targets = await openTargets(options.targets ?? [], options.families ?? [wasmFamily]);
+  const { targets, unavailable } = await openTargets(options.targets ?? [], options.families ?? allFamilies);
   try {
     const checkpoints = await findCases({
       checkpoints: options.checkpoints ?? [],
@@ -79,8 +81,9 @@ export async function validate(options: ValidateOptions = {}): Promise<Report> {
     const engine = await (options.onnx ?? loadOnnx)();
     const outputs = options.outputs === undefined ? null : outputFiles(options.outputs);
     const reports: CheckpointReport[] = [];
+    const matrix = new MatrixBuilder(targets.map((target) => target.spec));
     for (const checkpoint of checkpoints)
-      reports.push(await validateCheckpoint({ checkpoint, targets, engine, options, progress, outputs }));
+      reports.push(await validateCheckpoint({ checkpoint, targets, engine, options, progress, outputs, matrix }));
     if (outputs !== null) await outputs.write();
     const totals = totalsOf(reports);
     return {
@@ -102,8 +105,10 @@ export async function validate(options: ValidateOptions = {}): Promise<Report> {
         name: device.info.name,
         capabilities: device.info.capabilities,
       })),
+      unavailable,
       onnxruntime: engine.available ? { available: true, version: engine.version } : engine,
       checkpoints: reports,
+      matrix: matrix.matrix,
       agrees: reports.every((report) => report.cases.every((one) => one.agrees)),
       totals,
     };
@@ -119,6 +124,7 @@ interface Context {
   readonly options: ValidateOptions;
   readonly progress: Progress;
   readonly outputs: ReturnType<typeof outputFiles> | null;
+  readonly matrix: MatrixBuilder;
 }
 
 interface Workers {
@@ -137,7 +143,12 @@ async function validateCheckpoint(context: Context): Promise<CheckpointReport> {
     const timed: Timed =
       context.options.timing === false
         ? { timing: null, timingError: null }
-        : await timeCases(checkpoint, sessions, onnx, context.progress);
+        : await timeCases(
+            checkpoint,
+            sessions.filter((session) => session.target.timed !== false),
+            onnx,
+            context.progress,
+          );
     const { name, source, description } = checkpoint;
     return { name, source, description, cases, ...timed };
   } finally {
@@ -148,16 +159,24 @@ async function validateCheckpoint(context: Context): Promise<CheckpointReport> {
 
 /** A run, or why there is none. */
 type Attempt = { readonly name: string; readonly kind: Run['kind'] } & (
-  | { readonly run: Run; readonly error: null }
-  | { readonly run: null; readonly error: string }
+  | { readonly run: Run; readonly error: null; readonly skipped: null }
+  | { readonly run: null; readonly error: string; readonly skipped: null }
+  | { readonly run: null; readonly error: null; readonly skipped: string }
 );
 
 async function attempt(name: string, kind: Run['kind'], work: () => Promise<Run>): Promise<Attempt> {
   try {
-    return { name, kind, run: await work(), error: null };
+    return { name, kind, run: await work(), error: null, skipped: null };
   } catch (error) {
-    return { name, kind, run: null, error: error instanceof Error ? error.message : String(error) };
+    const text = error instanceof Error ? error.message : String(error);
+    return { name, kind, run: null, error: text, skipped: null };
   }
+}
+
+/** Why a case is not for a target; null when it is. */
+function tooLarge({ spec, most }: OpenTarget, work: () => number): string | null {
+  if (most === undefined || work() <= most) return null;
+  return `too large for ${spec}: ${scientific(work())} operations (limit ${scientific(most)})`;
 }
 
 async function validateCase(context: Context, one: Case, { sessions, onnx }: Workers): Promise<CaseReport> {
@@ -173,6 +192,11 @@ async function validateCase(context: Context, one: Case, { sessions, onnx }: Wor
     (tree) => exact.exact(tree).nodes.length,
   );
   const tolerance = measuredTolerance(one, exact, stage);
+  let known: number | undefined;
+  const work = (): number => {
+    known ??= workOf(one);
+    return known;
+  };
   const golden = goldenRuns(one);
 
   const peer =
@@ -184,33 +208,40 @@ async function validateCase(context: Context, one: Case, { sessions, onnx }: Wor
         });
   const attempts: Attempt[] = [];
   for (const session of sessions) {
-    stage(session.target.spec);
-    attempts.push(await attempt(session.target.spec, 'target', () => session.run(one)));
+    const { target } = session;
+    const skipped = tooLarge(target, work);
+    if (skipped !== null) {
+      attempts.push({ name: target.spec, kind: 'target', run: null, error: null, skipped });
+      continue;
+    }
+    stage(target.spec);
+    attempts.push(await attempt(target.spec, 'target', () => session.run(one)));
   }
+  const ran = attempts.flatMap((made) => made.run ?? []);
+  context.matrix.add(checkpoint.name, one, ran, exact);
 
   const exactReferences: readonly Run[] = [...golden, exact];
   const peers = peer?.run ? [peer.run] : [];
-  const compareWith = (run: Run, references: readonly Run[]): readonly Comparison[] =>
+  const compareWith = (run: Run, references: readonly Run[], strictness?: Strictness): readonly Comparison[] =>
     references
-      .map((reference) => compareRuns(one, run, reference, exact, tolerance))
+      .map((reference) => compareRuns(one, run, reference, exact, tolerance(strictness)))
       .filter((comparison) => comparison.checks.length > 0);
 
   const runs: RunReport[] = [];
   if (golden.length > 0) runs.push(runReport(one, exact, compareWith(exact, golden)));
   if (peer !== null)
     runs.push(
-      peer.run === null
-        ? failedReport(peer, peer.error)
-        : runReport(one, peer.run, compareWith(peer.run, exactReferences)),
+      peer.run === null ? withoutResults(peer) : runReport(one, peer.run, compareWith(peer.run, exactReferences)),
     );
   for (const [i, made] of attempts.entries()) {
     if (made.run === null) {
-      runs.push(failedReport(made, made.error));
+      runs.push(withoutResults(made));
       continue;
     }
     outputs?.add(checkpoint.name, one, made.run);
-    const report = runReport(one, made.run, compareWith(made.run, [...exactReferences, ...peers]));
     const session = sessions[i] as TargetSession;
+    const comparisons = compareWith(made.run, [...exactReferences, ...peers], session.target.strictness);
+    const report = runReport(one, made.run, comparisons);
     if (report.first === null) runs.push(report);
     else {
       stage(`${made.name} departs at ${report.first.check.name}: shrinking`);
@@ -230,31 +261,38 @@ async function validateCase(context: Context, one: Case, { sessions, onnx }: Wor
   };
 }
 
-function measuredTolerance(one: Case, exact: ExactRun, stage: (text: string, fraction?: number) => void): Tolerance {
-  if (allRecorded(one)) return toleranceOf(one, () => 0);
+/** Tolerances of the case by strictness; what float32 costs is measured once, and only where it was not recorded. */
+function measuredTolerance(
+  one: Case,
+  exact: ExactRun,
+  stage: (text: string, fraction?: number) => void,
+): (strictness?: Strictness) => Tolerance {
+  if (allRecorded(one)) return (strictness) => toleranceOf(one, () => 0, strictness);
   let losses: ((item: Case['items'][number]) => number) | undefined;
-  return toleranceOf(one, (item) => {
+  const measure = (item: Case['items'][number]): number => {
     losses ??= measuredLosses(
       one,
       interpret(one, 'f32', (id, i, n) => stage(`measuring what float32 costs: ${id}`, i / n)),
       exact,
     );
     return losses(item);
-  });
+  };
+  return (strictness) => toleranceOf(one, measure, strictness);
 }
 
 function runReport(one: Case, run: Run, comparisons: readonly Comparison[]): RunReport {
   const first = firstOf(one, comparisons);
-  return { name: run.name, kind: run.kind, comparisons, agrees: first === null, first, error: null };
+  return { name: run.name, kind: run.kind, comparisons, agrees: first === null, first, error: null, skipped: null };
 }
 
-const failedReport = ({ name, kind }: Pick<Attempt, 'name' | 'kind'>, error: string): RunReport => ({
+const withoutResults = ({ name, kind, error, skipped }: Attempt): RunReport => ({
   name,
   kind,
   comparisons: [],
-  agrees: false,
+  agrees: error === null,
   first: null,
   error,
+  skipped,
 });
 
 function referencesOf(one: Case, engine: OnnxEngine, peer: Attempt | null): readonly ReferenceReport[] {
@@ -325,5 +363,6 @@ function totalsOf(reports: readonly CheckpointReport[]): Totals {
     walks: routes.reduce((sum, check) => sum + check.walks, 0),
     flipsWithin: within.length,
     errors: runs.filter((run) => run.error !== null).length,
+    skipped: runs.filter((run) => run.skipped !== null).length,
   };
 }

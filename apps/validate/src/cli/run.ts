@@ -10,9 +10,9 @@ import { type Style, styleFor, wantsColour } from '../reports/terminal/style.ts'
 import { readRepro } from '../repro/file.ts';
 import { replay } from '../repro/replay.ts';
 import { departureText } from '../repro/shrink.ts';
+import { families as allFamilies } from '../targets/families.ts';
 import type { TargetFamily } from '../targets/family.ts';
 import { openTargets } from '../targets/open.ts';
-import { wasmFamily } from '../targets/wasm.ts';
 import { validate } from '../validate.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { helpText } from './help.ts';
@@ -37,7 +37,7 @@ export interface Surroundings {
 /** Runs the command. Rejects only for bugs of the validator itself. */
 export async function runCommand(given: readonly string[], around: Surroundings): Promise<ExitCode> {
   const { out, error, environment } = around;
-  const families = around.families ?? [wasmFamily];
+  const families = around.families ?? allFamilies;
   let complain: Style = styleFor(wantsColour(error, environment));
   try {
     const args = readArguments(given);
@@ -105,7 +105,7 @@ async function again(
   families: readonly TargetFamily[],
 ): Promise<ExitCode> {
   const repro = await readRepro(file);
-  const targets = await openTargets(args.targets.length > 0 ? args.targets : [repro.target], families);
+  const { targets } = await openTargets(args.targets.length > 0 ? args.targets : [repro.target], families);
   let fails = false;
   try {
     const dims = Object.entries(repro.dims).map(([name, value]) => `${name} = ${value}`);

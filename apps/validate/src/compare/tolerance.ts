@@ -5,7 +5,7 @@
  * nothing, measured: the interpreter runs the case once more with every result rounded to float32, and the largest loss among
  * tensors of one family (all `ffn.*.output`) holds for each of them, as a single run may be lucky. Neither involves the
  * compiler that is being judged. ONNX Runtime is itself a float32 program, so against it both may be off, and twice as much
- * is allowed.
+ * is allowed. Targets of another strictness say so (`Strictness`).
  */
 import type { Case, Item } from '../cases/case.ts';
 import type { RunKind } from '../references/run.ts';
@@ -19,6 +19,18 @@ export interface Allowance {
   readonly unit: number;
   readonly from: 'recorded' | 'measured';
 }
+
+/** How far a target's values may be off: `times` what float32 costs the tensor, and `floor`. */
+export interface Strictness {
+  readonly times: number;
+  readonly floor: number;
+}
+
+/** For machines whose arithmetic is IEEE 754's. */
+export const strict: Strictness = { times: 2, floor: FLOOR };
+
+/** For WebGPU, whose division, square root and order of fused operations are the driver's: WGSL allows 2.5 ULP and more. */
+export const graphics: Strictness = { times: 3, floor: 2 * FLOOR };
 
 /** Items of the same kind in different layers: `hidden_states.3` and `hidden_states.4`. */
 const familyOf = (item: Item): string => item.name.replace(/\d+/g, '*');
@@ -36,7 +48,11 @@ export const allowanceFactor = (kind: RunKind): number => (kind === 'onnxruntime
 /**
  * @param measure how far the interpreter's float32 run is from its exact run at an item; called only where nothing is recorded
  */
-export function toleranceOf(one: Case, measure: (item: Item) => number): Tolerance {
+export function toleranceOf(
+  one: Case,
+  measure: (item: Item) => number,
+  { times, floor }: Strictness = strict,
+): Tolerance {
   const known = new Map<string, Allowance>();
   const of = (item: Item): Allowance => {
     const before = known.get(item.name);
@@ -48,7 +64,8 @@ export function toleranceOf(one: Case, measure: (item: Item) => number): Toleran
       return Math.max(0, ...family.filter(Number.isFinite));
     };
     const unit = recorded ?? measured();
-    const made: Allowance = { allowed: 2 * unit + FLOOR, unit, from: recorded === undefined ? 'measured' : 'recorded' };
+    const from = recorded === undefined ? 'measured' : 'recorded';
+    const made: Allowance = { allowed: times * unit + floor, unit, from };
     known.set(item.name, made);
     return made;
   };
@@ -57,7 +74,7 @@ export function toleranceOf(one: Case, measure: (item: Item) => number): Toleran
     ofTensor(name) {
       const item = one.items.find((candidate) => candidate.tensor === name);
       if (item !== undefined) return of(item).allowed;
-      return one.subject.graph.inputs.includes(name) ? 0 : Math.max(FLOOR, ...one.items.map((i) => of(i).allowed));
+      return one.subject.graph.inputs.includes(name) ? 0 : Math.max(floor, ...one.items.map((i) => of(i).allowed));
     },
   };
 }

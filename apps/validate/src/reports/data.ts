@@ -3,9 +3,11 @@
  *
  * In JSON, numbers that JSON lacks are the texts "NaN", "Infinity" and "-Infinity".
  */
+import type { Matrix } from '../compare/matrix.ts';
 import type { Check, Comparison } from '../compare/verdict.ts';
 import type { OnnxTiming } from '../references/onnx.ts';
 import type { RunKind } from '../references/run.ts';
+import type { Unavailable } from '../targets/open.ts';
 import type { TargetTiming } from '../targets/session.ts';
 
 /** Raised when a field changes its meaning. */
@@ -21,10 +23,14 @@ export interface Report {
   readonly seconds: number;
   readonly engine: Engine;
   readonly targets: readonly TargetReport[];
+  /** What `all` also stands for and this machine does not have. */
+  readonly unavailable: readonly Unavailable[];
   readonly onnxruntime:
     | { readonly available: true; readonly version: string }
     | { readonly available: false; readonly reason: string };
   readonly checkpoints: readonly CheckpointReport[];
+  /** The targets against each other, over all cases. */
+  readonly matrix: Matrix;
   /** Everything that was compared agrees, and everything that should run ran. */
   readonly agrees: boolean;
   readonly totals: Totals;
@@ -57,6 +63,8 @@ export interface Totals {
   readonly flipsWithin: number;
   /** Runs that ended in an error. */
   readonly errors: number;
+  /** Runs of targets that were left out because the case is too large for them. */
+  readonly skipped: number;
 }
 
 export interface CheckpointReport {
@@ -108,6 +116,8 @@ export interface RunReport {
   readonly first: FirstDifference | null;
   /** Why there are no results. */
   readonly error: string | null;
+  /** Why the target was not asked for any; such a run agrees, and is counted. */
+  readonly skipped: string | null;
 }
 
 export interface FirstDifference {

@@ -4,6 +4,7 @@
  */
 import type { Check } from '../compare/verdict.ts';
 import type { CaseReport, RunReport } from './data.ts';
+import { scientific } from './format.ts';
 
 /** The best reference first: the original's float32 run, as its tolerances are for; then the exact interpreter. */
 const ranking = ['golden', 'interpreter', 'golden f64', 'onnxruntime'];
@@ -13,7 +14,7 @@ export interface Row {
   readonly kind: Check['kind'];
   /** The reference of the errors. */
   readonly against: string;
-  /** For values: what is allowed. For routes: the allowance of the score that comes closest to its own. */
+  /** For values: what is allowed, to the strictest target. For routes: the allowance of the score that comes closest to its own. */
   readonly allowed: number;
   readonly from: 'recorded' | 'measured' | null;
   /** By run name; null where the run has none. */
@@ -76,7 +77,7 @@ function rowOf(one: CaseReport, name: string, kind: Check['kind']): Row {
     against,
     allowed:
       kind === 'value'
-        ? (values[0]?.allowed ?? Number.NaN)
+        ? Math.min(...values.map((check) => check.allowed), values.length === 0 ? Number.NaN : Number.POSITIVE_INFINITY)
         : Math.max(0, ...routes.map((c) => c.worstScore?.allowed ?? 0)),
     from: values[0]?.from ?? null,
     checks,
@@ -84,6 +85,16 @@ function rowOf(one: CaseReport, name: string, kind: Check['kind']): Row {
     relativeRms: Math.max(0, ...values.map((check) => check.relativeRms)),
     cosine: Math.min(1, ...values.map((check) => check.cosine)),
   };
+}
+
+/** What a row's values may be off by, on those targets: one number, or two where some are held to less than others. */
+export function allowedText(row: Row, targets: readonly string[]): string {
+  const limits = targets.flatMap((name) => {
+    const check = row.checks.get(name);
+    return check?.kind === 'value' ? [check.allowed] : [];
+  });
+  const [least, most] = limits.length === 0 ? [row.allowed, row.allowed] : [Math.min(...limits), Math.max(...limits)];
+  return least === most || Number.isNaN(least) ? scientific(least) : `${scientific(least)}…${scientific(most)}`;
 }
 
 /** One line about the routes of a run: walks, flips, closest decision; null without trees. */

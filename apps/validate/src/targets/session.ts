@@ -4,12 +4,12 @@
  */
 import type { CompiledGraph } from '@espalier/artefact';
 import type { Graph } from '@espalier/ir';
-import { type GraphInstance, loadGraph } from '@espalier/runtime';
+import { loadGraph } from '@espalier/runtime';
 import type { Case, Subject } from '../cases/case.ts';
 import type { Numbers, Tensor } from '../numbers.ts';
 import type { WarmTimer } from '../references/onnx.ts';
 import { type Run, runOfTensors } from '../references/run.ts';
-import type { OpenTarget } from './family.ts';
+import type { LoadedGraph, LoadOptions, OpenTarget } from './family.ts';
 import { poisoned } from './poison.ts';
 
 /** A compiled graph with its recording nodes, and what compiling took. */
@@ -45,7 +45,7 @@ export interface TargetTiming {
 export class TargetSession implements Disposable {
   readonly target: OpenTarget;
   readonly #cache: CompileCache;
-  readonly #loaded = new Map<string, GraphInstance>();
+  readonly #loaded = new Map<string, LoadedGraph>();
 
   constructor(target: OpenTarget, cache: CompileCache) {
     this.target = target;
@@ -76,7 +76,7 @@ export class TargetSession implements Disposable {
     dims: Readonly<Record<string, number>>,
   ): Promise<ReadonlyMap<string, Numbers>> {
     const compiled = await this.target.compile(graph);
-    using instance = await loadGraph(poisoned(this.target.device), compiled, graph.weights);
+    using instance = await load(this.target, compiled, graph.weights, { poison: true });
     const results = await instance.run({ inputs: hostInputs(inputs), dims });
     return new Map([...results].map(([name, { data }]) => [name, data]));
   }
@@ -87,11 +87,8 @@ export class TargetSession implements Disposable {
     const inputs = hostInputs(one.inputs);
     const call = { inputs, dims: one.dims };
     const start = performance.now();
-    using instance = await loadGraph(
-      this.target.device,
-      { ...plain, outputs: one.subject.finals },
-      one.subject.graph.weights,
-    );
+    const graph = { ...plain, outputs: one.subject.finals };
+    using instance = await load(this.target, graph, one.subject.graph.weights, { poison: false });
     const loaded = performance.now();
     await instance.run(call);
     const ran = performance.now();
@@ -109,12 +106,13 @@ export class TargetSession implements Disposable {
     };
   }
 
-  async #instance(subject: Subject): Promise<GraphInstance> {
+  async #instance(subject: Subject): Promise<LoadedGraph> {
     const known = this.#loaded.get(subject.id);
     if (known !== undefined) return known;
     const { watched } = await this.#compile(subject);
     // One arena at a time: cases rarely share their dims, and every fresh arena is poisoned.
-    const instance = await loadGraph(poisoned(this.target.device), watched, subject.graph.weights, { prepared: 1 });
+    const options = { poison: true, prepared: 1 };
+    const instance = await load(this.target, watched, subject.graph.weights, options);
     this.#loaded.set(subject.id, instance);
     return instance;
   }
@@ -132,6 +130,19 @@ export class TargetSession implements Disposable {
     for (const instance of this.#loaded.values()) instance[Symbol.dispose]();
     this.#loaded.clear();
   }
+}
+
+/** Loads a graph on a target, in this process or elsewhere. */
+function load(
+  { device, poisoned: poisonable }: OpenTarget,
+  compiled: CompiledGraph,
+  weights: Graph['weights'],
+  options: LoadOptions,
+): Promise<LoadedGraph> {
+  if ('loadGraph' in device) return device.loadGraph(compiled, weights, options);
+  const { poison, prepared } = options;
+  const memory = poison && poisonable !== false ? poisoned(device) : device;
+  return loadGraph(memory, compiled, weights, prepared === undefined ? {} : { prepared });
 }
 
 /** The graph's own steps compiled alone, as a user's would be; the recording ones after them. */

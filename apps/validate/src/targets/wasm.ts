@@ -1,7 +1,8 @@
 /** WebAssembly in this Node: one thread or several, with relaxed SIMD or without. */
 import { availableParallelism } from 'node:os';
-import { compileGraph, wasm } from '@espalier/codegen';
+import { wasm } from '@espalier/codegen';
 import { openWasmTarget, wasmVariants } from '@espalier/runtime-wasm';
+import { compilerFor } from './compiler.ts';
 import type { TargetFamily } from './family.ts';
 
 export const wasmFamily: TargetFamily = {
@@ -10,14 +11,11 @@ export const wasmFamily: TargetFamily = {
   defaults: () => ['wasm', 'wasm:plain', ...(availableParallelism() > 1 ? ['wasm:threads=2'] : [])],
   async open(spec) {
     const device = await openWasmTarget(spec);
-    const capabilities = { 'relaxed-simd': device.info.capabilities['relaxed-simd'] === true };
     return {
       spec,
       device,
       threads: Number(device.info.capabilities['threads'] ?? 1),
-      compileKey: `wasm ${JSON.stringify(capabilities)}`,
-      capabilities,
-      compile: (graph) => compileGraph(graph, { target: wasm, capabilities }),
+      ...compilerFor(wasm, { 'relaxed-simd': device.info.capabilities['relaxed-simd'] === true }),
       [Symbol.dispose]: () => device[Symbol.dispose](),
     };
   },

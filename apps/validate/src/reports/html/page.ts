@@ -2,6 +2,7 @@
 import type { CaseReport, CheckpointReport, Report, RunReport, Said } from '../data.ts';
 import { counted, scientific } from '../format.ts';
 import { comparableTokens, finalAgreement, routeSummary } from '../rows.ts';
+import { matrixSection } from './matrix.ts';
 import { errorPlot } from './plots/errors.ts';
 import { marginPlot } from './plots/margins.ts';
 import { treePlots } from './plots/trees.ts';
@@ -18,13 +19,15 @@ export function reportHtml(report: Report): string {
   const links = report.checkpoints
     .map((checkpoint, i) => `<a href="#c${i}">${escapeHtml(checkpoint.name)}</a>`)
     .join('');
+  const across = report.matrix.targets.length > 1 ? '<a href="#matrix">targets against each other</a>' : '';
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Espalier validation: ${report.agrees ? 'all agree' : 'differences'}</title><style>${css}</style></head><body>
 <header><h1>Espalier validation</h1>${verdict}
-<p>${counted(totals.cases, 'case')}, ${counted(totals.checks, 'comparison')}, ${counted(totals.walks, 'walk')} through trees, ${counted(totals.flipsWithin, 'flip')} within the rounding bound; ${report.seconds.toFixed(1)} s, ${escapeHtml(report.started.replace('T', ' ').slice(0, 19))} UTC</p>
-<nav>${links}</nav></header>
+<p>${counted(totals.cases, 'case')}, ${counted(totals.checks, 'comparison')}, ${counted(totals.walks, 'walk')} through trees, ${counted(totals.flipsWithin, 'flip')} within the rounding bound${totals.skipped > 0 ? `, ${counted(totals.skipped, 'run')} skipped` : ''}; ${report.seconds.toFixed(1)} s, ${escapeHtml(report.started.replace('T', ' ').slice(0, 19))} UTC</p>
+<nav>${links}${across}</nav></header>
 ${report.checkpoints.map(checkpointSection).join('\n')}
+${matrixSection(report.matrix)}
 ${surroundings(report)}
 </body></html>
 `;
@@ -49,6 +52,9 @@ function caseArticle(one: CaseReport): string {
     (reference) =>
       `<dt>${escapeHtml(reference.name)}</dt><dd>${reference.available ? '' : 'not available: '}${escapeHtml(reference.note)}</dd>`,
   );
+  for (const run of one.runs)
+    if (run.skipped !== null)
+      facts.push(`<dt>${escapeHtml(run.name)}</dt><dd>skipped: ${escapeHtml(run.skipped)}</dd>`);
   if (routes !== null) {
     const closest = Number.isFinite(routes.closest)
       ? `; closest decision ${scientific(routes.closest)} from zero, where rounding reaches ${scientific(routes.bound)}`
@@ -74,7 +80,7 @@ ${fullTables(one)}</article>`;
 
 function problem(run: RunReport): string {
   if (run.error !== null)
-    return `<div class="problem"><strong class="bad">${escapeHtml(run.name)} did not run</strong><pre>${escapeHtml(run.error)}</pre></div>`;
+    return `<div class="problem"><strong class="bad">${escapeHtml(run.name)} gave no results</strong><pre>${escapeHtml(run.error)}</pre></div>`;
   const { first } = run;
   if (first === null) return '';
   const shrunk = first.shrunk === null ? '' : `<p>Smallest: ${escapeHtml(first.shrunk.message)}</p>`;
@@ -109,6 +115,7 @@ function surroundings(report: Report): string {
       const seen = Object.entries(capabilities).map(([key, value]) => `${key} ${value}`);
       return [spec, `${name} (${seen.join(', ')})`] as const;
     }),
+    ...report.unavailable.map(({ spec, reason }) => [spec, `not available: ${reason}`] as const),
     ['onnxruntime', report.onnxruntime.available ? report.onnxruntime.version : report.onnxruntime.reason],
   ];
   const list = entries.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`);

@@ -27,5 +27,7 @@ ${[0, 1, 2, 3, 4, 5].map((i) => `.line.s${i} { stroke: var(--s${i}); } .dot.s${i
 .line.peer { stroke: var(--peer); stroke-dasharray: 2 3; } .dot.peer { fill: var(--peer); } i.peer { background: var(--peer); } .dot.bad { stroke: var(--bad); stroke-width: 3; }
 details { margin-top: 8px; } summary { cursor: pointer; font-size: 13px; } .problem { border-left: 3px solid var(--bad); padding-left: 12px; margin: 12px 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 10px 0 0; font-size: 14px; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+table.matrix th { white-space: normal; vertical-align: bottom; } table.matrix th, table.matrix td { text-align: center; padding: 2px 5px; } table.matrix td { border: 1px solid var(--card); background: color-mix(in srgb, var(--s1) var(--heat), transparent); } table.matrix td:first-child { text-align: left; }
+table.matrix td.self, table.matrix tbody td:first-child { background: none; color: var(--soft); } table.matrix small { display: block; } table.matrix td.apart { outline: 2px solid var(--bad); outline-offset: -2px; }
 .says { font-size: 14px; } .says p { margin: 8px 0 0; } .says span { margin-right: 14px; } nav a { color: var(--accent); margin-right: 14px; }
 `;

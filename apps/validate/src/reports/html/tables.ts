@@ -3,7 +3,7 @@
 import type { Check } from '../../compare/verdict.ts';
 import type { CaseReport, TimingReport } from '../data.ts';
 import { bytes, cosineLoss, duration, scientific } from '../format.ts';
-import { columnsOf, errorOf, rowsOf } from '../rows.ts';
+import { allowedText, columnsOf, errorOf, rowsOf } from '../rows.ts';
 import { escapeHtml } from './text.ts';
 
 const head = (names: readonly string[]): string =>
@@ -24,6 +24,7 @@ const routes = (check: Extract<Check, { kind: 'route' }>): string => {
 /** The table of a case: a row a tensor, a column a target. */
 export function caseTable(one: CaseReport): string {
   const columns = columnsOf(one);
+  const targets = columns.filter((run) => run.kind === 'target').map((run) => run.name);
   const header = [
     'tensor',
     'against',
@@ -39,10 +40,10 @@ export function caseTable(one: CaseReport): string {
     return [
       cell(row.name),
       cell(row.against),
-      cell(value ? `${scientific(row.allowed)}${row.from === 'measured' ? ' *' : ''}` : ''),
+      cell(value ? `${allowedText(row, targets)}${row.from === 'measured' ? ' *' : ''}` : ''),
       ...columns.map((run) => {
         const check = row.checks.get(run.name);
-        if (check === undefined) return cell('–');
+        if (check === undefined) return cell(run.skipped === null ? '–' : 'skipped');
         return cell(check.kind === 'route' ? routes(check) : scientific(errorOf(check)), !check.agrees);
       }),
       cell(value ? scientific(row.relativeRms) : ''),

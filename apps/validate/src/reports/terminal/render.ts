@@ -2,6 +2,7 @@
 import type { CaseReport, CheckpointReport, Report, RunReport } from '../data.ts';
 import { counted, duration, scientific } from '../format.ts';
 import { comparableTokens, finalAgreement, routeSummary, tightest } from '../rows.ts';
+import { matrixLines } from './matrix.ts';
 import { type Cell, type Style, table, wrap } from './style.ts';
 import { caseTable, fullTables } from './tables.ts';
 
@@ -25,7 +26,11 @@ export function renderReport(report: Report, options: TerminalOptions): string {
           `references: the original's golden data, the float64 interpreter, onnxruntime ${report.onnxruntime.version}`,
         )
       : style.warn(`onnxruntime is not used: ${report.onnxruntime.reason}`),
+    ...report.unavailable.flatMap(({ spec, reason }) =>
+      wrap(`${spec}: not available: ${reason}`, WIDTH, '').map(style.dim),
+    ),
     ...report.checkpoints.flatMap((checkpoint) => ['', ...checkpointLines(checkpoint, options)]),
+    ...matrixLines(report.matrix, style),
     '',
     ...summaryLines(report, style),
   ];
@@ -44,7 +49,7 @@ function checkpointLines(checkpoint: CheckpointReport, options: TerminalOptions)
   if (collection && !options.verbose) {
     const cases = checkpoint.cases.map((one) => ({ one, prefix: `${one.id.slice(one.id.indexOf('/') + 1)}.` }));
     lines.push(...caseTable(cases, style));
-    lines.push(...checkpoint.cases.flatMap((one) => problemLines(one, style)));
+    lines.push(...checkpoint.cases.flatMap((one) => [...skippedLines(one, style), ...problemLines(one, style)]));
     return lines;
   }
   checkpoint.cases.forEach((one, i) => {
@@ -73,7 +78,7 @@ function caseLines(one: CaseReport, first: boolean, options: TerminalOptions): r
   if (detailed) lines.push(...factLines(one, style));
   for (const reference of one.references)
     if (!reference.available && detailed) lines.push(`    ${style.dim(`no ${reference.name}: ${reference.note}`)}`);
-  lines.push(...problemLines(one, style));
+  lines.push(...skippedLines(one, style), ...problemLines(one, style));
   if (options.says) lines.push(...saidLines(one, style));
   return lines;
 }
@@ -95,10 +100,15 @@ function factLines(one: CaseReport, style: Style): readonly string[] {
   return facts.flatMap((fact) => wrap(fact, WIDTH, '    ')).map(style.dim);
 }
 
+const skippedLines = (one: CaseReport, style: Style): readonly string[] =>
+  one.runs.flatMap((run) =>
+    run.skipped === null ? [] : wrap(`skipped: ${one.id} is ${run.skipped}`, WIDTH, '    ').map(style.dim),
+  );
+
 function problemLines(one: CaseReport, style: Style): readonly string[] {
   return one.runs.flatMap((run) => {
     if (run.error !== null)
-      return [`    ${style.bad(`✗ ${run.name} did not run`)}`, ...wrap(run.error, WIDTH, '      ')];
+      return [`    ${style.bad(`✗ ${run.name} gave no results`)}`, ...wrap(run.error, WIDTH, '      ')];
     return run.first === null ? [] : differenceLines(run, run.first, style);
   });
 }
@@ -183,15 +193,20 @@ function summaryLines(report: Report, style: Style): readonly string[] {
   const { totals } = report;
   const rest = `${counted(totals.cases, 'case')}, ${counted(totals.walks, 'walk')} through trees, ${counted(totals.flipsWithin, 'flip')} within the rounding bound`;
   const time = `${report.seconds.toFixed(1)} s`;
+  const skipped = totals.skipped > 0 ? `; ${counted(totals.skipped, 'run')} skipped` : '';
   if (report.agrees)
     return [
       `${style.good(style.bold('✓ All agree'))} (${time})`,
-      ...wrap(`${counted(totals.checks, 'comparison')}; ${rest}`, WIDTH, '  '),
+      ...wrap(`${counted(totals.checks, 'comparison')}; ${rest}${skipped}`, WIDTH, '  '),
     ];
   const errors = totals.errors > 0 ? `, ${counted(totals.errors, 'run')} failed` : '';
   const lines = [
     `${style.bad(style.bold('✗ Differences'))} (${time})`,
-    ...wrap(`${totals.failedChecks} of ${counted(totals.checks, 'comparison')} depart${errors}; ${rest}`, WIDTH, '  '),
+    ...wrap(
+      `${totals.failedChecks} of ${counted(totals.checks, 'comparison')} depart${errors}; ${rest}${skipped}`,
+      WIDTH,
+      '  ',
+    ),
   ];
   for (const checkpoint of report.checkpoints)
     for (const one of checkpoint.cases)

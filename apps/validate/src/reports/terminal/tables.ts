@@ -2,7 +2,7 @@
 import type { Check } from '../../compare/verdict.ts';
 import type { CaseReport } from '../data.ts';
 import { cosineLoss, scientific } from '../format.ts';
-import { columnsOf, errorOf, type Row, rowsOf, shortNames } from '../rows.ts';
+import { allowedText, columnsOf, errorOf, type Row, rowsOf, shortNames } from '../rows.ts';
 import { type Cell, type Style, table } from './style.ts';
 
 /** Most columns of targets side by side within 100 characters. */
@@ -60,7 +60,7 @@ export function caseTable(
         rows.push([
           { text: prefix + row.name },
           { text: againstText(row.against), paint: style.dim },
-          { text: value ? scientific(row.allowed) : '', paint: style.dim },
+          { text: value ? allowedText(row, shown) : '', paint: style.dim },
           ...[...shown, ...others].map((name) => cellOf(row.checks.get(name), style)),
           { text: value ? scientific(row.relativeRms) : '' },
           { text: value ? cosineLoss(row.cosine) : '' },
