@@ -6,18 +6,18 @@ import { build } from 'vite';
 
 const contentTypes: Readonly<Record<string, string>> = { js: 'text/javascript', html: 'text/html' };
 
-/** The files of the bundled page, by path; `index.html` loads them. */
-export async function bundlePage(): Promise<Map<string, string>> {
+/** The files of the page bundled from `page.ts` in a folder, by path; `index.html` loads them. */
+export async function bundlePage(folder = new URL('.', import.meta.url)): Promise<Map<string, string>> {
   const output = await build({
     configFile: false,
     logLevel: 'error',
-    root: fileURLToPath(new URL('.', import.meta.url)),
+    root: fileURLToPath(folder),
     resolve: { conditions: ['espalier-source', 'browser', 'module', 'import'] },
     build: {
       write: false,
       target: 'es2024',
       rollupOptions: {
-        input: fileURLToPath(new URL('page.ts', import.meta.url)),
+        input: fileURLToPath(new URL('page.ts', folder)),
         output: { entryFileNames: 'page.js' },
       },
     },
