@@ -5,6 +5,7 @@
  * split among the lanes' registers, one that all lanes fill alike stays with each, the others are shared.
  */
 import * as k from '../kernel-ir/build.ts';
+import { divergence } from '../kernel-ir/divergence.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
 import { blocksOf, Names, withBlocks } from '../kernel-ir/walk.ts';
 import { type Homes, homesOf, withHomes } from './cooperate-memory.ts';
@@ -26,8 +27,13 @@ export interface Cooperate {
 const subgroupLane: Expr = { kind: 'builtin', which: 'subgroup_lane', type: k.scalar('i32') };
 const subgroup: Expr = { kind: 'builtin', which: 'subgroup', type: k.scalar('i32') };
 
-/** The kernel with each grid step shared by a subgroup, or why not. */
+/** The kernel with each grid step shared by a subgroup, or why not: also where it can't be shown that all lanes reach a fold together. */
 export function cooperateOnGrid(kernel: Kernel, options: Cooperate): Kernel | string {
+  const shared = shareGrid(kernel, options);
+  return typeof shared === 'string' ? shared : (divergence(shared) ?? shared);
+}
+
+function shareGrid(kernel: Kernel, options: Cooperate): Kernel | string {
   const found = gridLoop(kernel);
   if (found === null || kernel.workgroup !== undefined) return 'the kernel has no grid left to share';
   const { loop, at } = found;
