@@ -64,8 +64,8 @@ export async function watch(layer: LayerIR, target: Target, options: WatchOption
   const labels = new Map<string, string>();
   const watched: Target = {
     ...target,
-    schedule: (unit, kernel, capabilities) => {
-      const schedule = target.schedule(unit, kernel, capabilities);
+    schedule: (unit, kernel, capabilities, form) => {
+      const schedule = target.schedule(unit, kernel, capabilities, form);
       schedules.set(kernel.name, schedule);
       return schedule;
     },

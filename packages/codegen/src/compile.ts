@@ -134,7 +134,7 @@ export function lowerLayer(
       ({ variant, when }): Lowered => {
         const name = variant.name === '' ? `k${i}` : `k${i}_${variant.name}`;
         const kernel = withoutUnused(labelled(lowerUnit(unit, layer, variant, exported, name)));
-        const schedule = options.schedules?.[name] ?? target.schedule(unit, kernel, capabilities);
+        const schedule = options.schedules?.[name] ?? target.schedule(unit, kernel, capabilities, variant.form);
         const numbered = faultsFrom(kernel, faults);
         faults += kernel.faults.length;
         const place = statementsOf(unit)

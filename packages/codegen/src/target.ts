@@ -15,6 +15,14 @@ export interface Blocking {
   readonly columns: number;
   /** Longest stretch of a sum that is accumulated in one go. */
   readonly depth: number;
+  /** The part of a block that is accumulated at once. */
+  readonly registers?: Registers;
+}
+
+/** A register tile: rows × columns of a result that a thread accumulates side by side. */
+export interface Registers {
+  readonly rows: number;
+  readonly columns: number;
 }
 
 /** The tile of a contraction that a workgroup computes; `laneRows` × `laneColumns` of it are each lane's, both multiples of 4. */
@@ -78,9 +86,9 @@ export interface Target {
   variants(unit: Unit, capabilities: Capabilities): readonly Variant[];
   /**
    * The schedule a freshly lowered kernel gets when no tuning file has a better one. The kernel's loops have labels of their own;
-   * a kernel lowered as a tile has its workgroup already.
+   * a kernel lowered as a tile has its workgroup already. `form` is what it was lowered from.
    */
-  schedule(unit: Unit, kernel: Kernel, capabilities: Capabilities): Schedule;
+  schedule(unit: Unit, kernel: Kernel, capabilities: Capabilities, form: Form): Schedule;
   /** Passes that leave only what `print` has an answer for, in order. */
   legalise(capabilities: Capabilities): readonly KernelPass[];
   /** The source text of a layer's kernels. `header` lines go into a comment at its top. */

@@ -16,7 +16,7 @@ import { hoist, hoistValues } from '../src/passes/hoist.ts';
 import { share, shareValues } from '../src/passes/share.ts';
 import { pipelineFor } from '../src/pipeline.ts';
 import { applySchedule } from '../src/schedule/apply.ts';
-import { legaliseOperations } from '../src/targets/wasm/legalise.ts';
+import { legaliseOperations } from '../src/targets/wasm/legalise/operations.ts';
 import { clean } from './support/clean.ts';
 import { exactLayers, integerTensors } from './support/kernels.ts';
 import { randomProgram } from './support/programs.ts';

@@ -32,7 +32,7 @@ function attempt(kernel: Kernel, step: Step): Kernel | ScheduleRefusal {
 function stepFor(kernel: Kernel, [kind, which, size, more]: readonly [number, number, number, number]): Step {
   const labels = loopsOf(kernel.body).map((l) => l.label);
   const loop = labels[which % labels.length] ?? 'none';
-  switch (kind % 5) {
+  switch (kind % 6) {
     case 0:
     case 1:
       return { step: 'vectorise', loop, lanes: 4, accumulators: 1 + (more % 3) };
@@ -40,6 +40,8 @@ function stepFor(kernel: Kernel, [kind, which, size, more]: readonly [number, nu
       return { step: 'jam', loop, by: 2 + (size % 4) };
     case 3:
       return { step: 'unroll', loop, limit: 16 };
+    case 4:
+      return { step: 'repeat', loop, by: 1 + (size % 4) };
     default: {
       const buffers = kernel.buffers.filter((b) => b.space === 'global' && b.access === 'read' && b.shape.length > 0);
       const buffer = buffers[which % Math.max(1, buffers.length)];
@@ -54,7 +56,7 @@ function stepFor(kernel: Kernel, [kind, which, size, more]: readonly [number, nu
 }
 
 describe('any sequence of steps', () => {
-  const numbers = fc.tuple(fc.nat(4), fc.nat(20), fc.nat(7), fc.nat(5));
+  const numbers = fc.tuple(fc.nat(5), fc.nat(20), fc.nat(7), fc.nat(5));
 
   it.each(exactKernels.map((kernel) => [kernel.label, kernel] as const))('keeps the results of %s', (_, kernel) => {
     let accepted = 0;

@@ -8,6 +8,7 @@ import { cooperateOnGrid } from './cooperate.ts';
 import { renamed } from './copy.ts';
 import { jamLoop } from './jam.ts';
 import { multiplesOf } from './memory.ts';
+import { repeatLoop } from './repeat.ts';
 import { spreadGrid } from './spread.ts';
 import { type Schedule, ScheduleRefusal, type Step } from './steps.ts';
 import { VectoriseError, vectoriseLoop } from './vectorise.ts';
@@ -72,6 +73,11 @@ function rewriteLoop(
       const jammed = jamLoop(loop, step.by, names);
       if (typeof jammed === 'string') throw new ScheduleRefusal(step, jammed);
       return jammed;
+    }
+    case 'repeat': {
+      const repeated = repeatLoop(loop, step.by, names);
+      if (typeof repeated === 'string') throw new ScheduleRefusal(step, repeated);
+      return repeated;
     }
     case 'unroll': {
       if (loop.from.kind !== 'literal' || loop.to.kind !== 'literal')

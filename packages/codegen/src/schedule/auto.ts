@@ -5,6 +5,7 @@
  */
 import type { Kernel, Stmt } from '../kernel-ir/types.ts';
 import { Names, visitStatements } from '../kernel-ir/walk.ts';
+import type { Registers } from '../target.ts';
 import { applyStep } from './apply.ts';
 import { jamLoop } from './jam.ts';
 import { multiplesOf } from './memory.ts';
@@ -19,6 +20,8 @@ export interface SimdMachine {
   readonly lanes: number;
   /** Vector registers that accumulators may take. */
   readonly accumulators: number;
+  /** Whether vectors should be stored two by two, because the machine fuses neighbours. */
+  readonly pairs: boolean;
 }
 
 /** Gives every loop its own label, so that steps found for one do not reach another. */
@@ -52,6 +55,7 @@ export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule 
         };
         if (trial.accept(step)) {
           if (hasLoop(s)) trial.accept({ step: 'jam', loop: s.label, by: machine.accumulators });
+          else if (machine.pairs && step.accumulators === 1) trial.accept({ step: 'repeat', loop: s.label, by: 2 });
           continue;
         }
       }
@@ -130,18 +134,18 @@ function accumulatorsFor(loop: For, machine: SimdMachine): number {
 }
 
 /**
- * The schedule of a contraction: weights packed by panels as wide as the tile, each nest of columns, rows and reduction a
- * tile of `rows` by `columns` accumulators; loops over staged sums are vectorised. What can't be vectorised, such as columns
- * that are gathered or checked, stays as it is.
+ * The schedule of a contraction: weights packed by panels, each nest of columns, rows and reduction a tile of `rows` by
+ * `columns` accumulators, rows that are left over in tiles of half the height, a quarter …; loops over staged sums are
+ * vectorised. What can't be vectorised, such as columns that are gathered or checked, stays as it is.
  */
 export function contractSchedule(
   kernel: Kernel,
   weights: readonly { readonly tensor: string; readonly axis: number }[],
-  tile: { readonly rows: number; readonly columns: number },
-  machine: SimdMachine,
+  tile: Registers,
+  machine: SimdMachine & { readonly panel: number },
 ): Schedule {
   const trial = new Trial(kernel);
-  for (const w of weights) trial.accept({ step: 'pack', buffer: w.tensor, axis: w.axis, block: tile.columns });
+  for (const w of weights) trial.accept({ step: 'pack', buffer: w.tensor, axis: w.axis, block: machine.panel });
   const vectorise = (loop: For): boolean =>
     trial.accept({ step: 'vectorise', loop: loop.label, lanes: machine.lanes, accumulators: 1 });
   const consider = (body: readonly Stmt[]): void => {
@@ -149,12 +153,30 @@ export function contractSchedule(
       if (s.kind !== 'for') continue;
       const inner = s.binding === 'serial' ? accumulating(s.body) : null;
       if (inner !== null && vectorise(s)) {
+        const reduction = inner.body.find((x): x is For => x.kind === 'for');
         // Rows first: a row's columns then stand together, and one splat of x is alive at a time beside the accumulators.
         trial.accept({ step: 'jam', loop: inner.label, by: tile.rows });
+        for (const [by, label] of leftOver(tile.rows, inner.label)) trial.accept({ step: 'jam', loop: label, by });
         trial.accept({ step: 'jam', loop: s.label, by: tile.columns / machine.lanes });
+        if (reduction !== undefined) trial.accept({ step: 'repeat', loop: reduction.label, by: REDUCTION_REPEATS });
       } else if (s.binding !== 'serial' || hasLoop(s) || !vectorise(s)) consider(s.body);
+      else if (machine.pairs) trial.accept({ step: 'repeat', loop: s.label, by: 2 });
     }
   };
   consider(kernel.body);
   return trial.steps;
+}
+
+/** Steps of a reduction that its loop does in one go: counting is then small beside 12 accumulators' work. */
+const REDUCTION_REPEATS = 2;
+
+/** Heights of the tiles for what a tile of `rows` leaves over, and the loops they are made of: 4 and 2 for 6. */
+function leftOver(rows: number, label: string): readonly (readonly [number, string])[] {
+  const steps: [number, string][] = [];
+  let tail = `${label}_tail`;
+  for (let by = 2 ** Math.floor(Math.log2(rows - 1)); by >= 2; by /= 2) {
+    steps.push([by, tail]);
+    tail = `${tail}_tail`;
+  }
+  return steps;
 }

@@ -1,14 +1,45 @@
 /** What WebAssembly engines differ in, as far as the generated code depends on it. */
-import type { Capabilities } from '../../target.ts';
+import type { SimdMachine } from '../../schedule/auto.ts';
+import type { Capabilities, Registers } from '../../target.ts';
 
-/** 128-bit vectors are assumed (every engine that matters has them); relaxed SIMD (fused multiply-add) is not in all. */
-export const wasmDefaults = { 'relaxed-simd': true } as const satisfies Capabilities;
+/**
+ * 128-bit vectors are assumed (every engine that matters has them); relaxed SIMD (fused multiply-add) is not in all. `simd-256`:
+ * the engine fuses neighbouring 128-bit operations into 256-bit ones, as V8's revectoriser does; code made for it is right
+ * anywhere, and slow where nothing is fused.
+ */
+export const wasmDefaults = { 'relaxed-simd': true, 'simd-256': false } as const satisfies Capabilities;
 
-/** f32 values in a v128. */
-export const LANES = 4;
+/** What schedules need to know of the engine. */
+export interface WasmMachine extends SimdMachine {
+  /** Columns of a packed panel of weights. */
+  readonly panel: number;
+  /** The contraction's register tile. */
+  readonly tile: Registers;
+  /** The same for few rows, when weights are read faster than they can be used: many columns, to have many loads on their way. */
+  readonly fewTile: Registers;
+}
 
-/** Accumulators of a register tile: 16 vector registers less operands. */
-export const ACCUMULATORS = 8;
+/** Fewer rows than this are few. */
+export const FEW_ROWS = 5;
 
-/** Rows and columns of the contraction's register tile: 12 accumulators, 2 weight vectors, 1 input. */
-export const TILE = { rows: 6, columns: 8 } as const;
+/** 16 registers of 128 bits: 12 accumulators, 2 vectors of weights, 1 input. */
+const plain: WasmMachine = {
+  lanes: 4,
+  accumulators: 8,
+  pairs: false,
+  panel: 8,
+  tile: { rows: 6, columns: 8 },
+  fewTile: { rows: 2, columns: 32 },
+};
+
+/** The same registers with 256 bits each. */
+const wide: WasmMachine = {
+  ...plain,
+  pairs: true,
+  panel: 16,
+  tile: { rows: 6, columns: 16 },
+  fewTile: { rows: 2, columns: 32 },
+};
+
+export const machineOf = (capabilities: Capabilities): WasmMachine =>
+  capabilities['simd-256'] === true ? wide : plain;

@@ -3,33 +3,46 @@ import { columnsOf } from '../../lower/partition.ts';
 import { hoist } from '../../passes/hoist.ts';
 import { share } from '../../passes/share.ts';
 import { contractSchedule, defaultSchedule } from '../../schedule/auto.ts';
-import type { Target } from '../../target.ts';
+import type { Form, Target } from '../../target.ts';
 import { assemble } from './assemble.ts';
-import { ACCUMULATORS, LANES, TILE, wasmDefaults } from './capabilities.ts';
-import { addressBytes, legaliseOperations, scratchSize } from './legalise.ts';
+import { FEW_ROWS, machineOf, type WasmMachine, wasmDefaults } from './capabilities.ts';
+import { addressBytes, scratchSize } from './legalise/addresses.ts';
+import { legaliseOperations } from './legalise/operations.ts';
+import { pairFolds } from './legalise/pair-folds.ts';
+import { pairStores } from './legalise/pair-stores.ts';
 import { printModule } from './print.ts';
-
-const machine = { lanes: LANES, accumulators: ACCUMULATORS };
 
 export const wasm: Target = {
   name: 'wasm',
   extension: 'wat',
   defaults: wasmDefaults,
-  variants: (unit) => {
-    const columns = (unit.kind === 'contract' ? columnsOf(unit) : null) ?? TILE.columns;
-    return [{ name: '', from: 0, form: { form: 'blocks', rows: 48, columns: blockColumns(columns), depth: 128 } }];
+  variants: (unit, capabilities) => {
+    const machine = machineOf(capabilities);
+    if (unit.kind !== 'contract') return [{ name: '', from: 0, form: { form: 'elements' } }];
+    const columns = columnsOf(unit) ?? machine.tile.columns;
+    const block = { rows: BLOCK_ROWS, columns: blockColumns(columns, machine), depth: STRETCH };
+    const many: Form = { form: 'blocks', ...block, registers: machine.tile };
+    if (columns % machine.fewTile.columns !== 0) return [{ name: '', from: 0, form: many }];
+    return [
+      { name: 'few', from: 0, below: FEW_ROWS, form: { form: 'blocks', ...block, registers: machine.fewTile } },
+      { name: '', from: FEW_ROWS, form: many },
+    ];
   },
-  schedule: (unit, kernel) => {
+  schedule: (unit, kernel, capabilities, form) => {
+    const machine = machineOf(capabilities);
     if (unit.kind === 'generic') return [];
-    if (unit.kind === 'contract' && (columnsOf(unit) ?? 0) >= TILE.columns)
-      return contractSchedule(kernel, unit.contraction.weights, TILE, machine);
+    if (unit.kind === 'contract' && form.form === 'blocks' && form.registers !== undefined)
+      if ((columnsOf(unit) ?? 0) >= form.registers.columns)
+        return contractSchedule(kernel, unit.contraction.weights, form.registers, machine);
     return defaultSchedule(kernel, machine);
   },
-  legalise: () => [
-    { name: 'wasm-operations', run: legaliseOperations },
+  legalise: (capabilities) => [
+    ...(capabilities['simd-256'] === true ? [{ name: 'wasm-pair-folds', run: pairFolds }] : []),
     { name: 'wasm-addresses', run: addressBytes },
+    { name: 'wasm-operations', run: legaliseOperations },
     { name: 'wasm-hoist', run: hoist },
     { name: 'wasm-share', run: share },
+    ...(capabilities['simd-256'] === true ? [{ name: 'wasm-pair-stores', run: pairStores }] : []),
   ],
   print: printModule,
   scratch: scratchSize,
@@ -38,8 +51,14 @@ export const wasm: Target = {
   numerics: (capabilities) => ({ fma: capabilities['relaxed-simd'] === true ? 'vector' : 'none' }),
 };
 
+/** Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. */
+const BLOCK_ROWS = 48;
+
+/** Longest stretch of a sum: a panel's part of it fits the nearest cache. */
+const STRETCH = 256;
+
 /** Columns of a grid step: a whole number of panels that divides the width, so that no block has a tail; else all columns. */
-function blockColumns(columns: number): number {
-  for (let block = 64; block >= TILE.columns; block -= TILE.columns) if (columns % block === 0) return block;
+function blockColumns(columns: number, { panel }: WasmMachine): number {
+  for (let block = 64; block >= panel; block -= panel) if (columns % block === 0) return block;
   return columns;
 }

@@ -5,7 +5,7 @@
 import type { Expr, Kernel, KernelBuffer, KernelOp, Stmt, ValueType } from '../../kernel-ir/types.ts';
 import { visitStatements } from '../../kernel-ir/walk.ts';
 import type { Capabilities } from '../../target.ts';
-import { pointerOf } from './legalise.ts';
+import { pointerOf } from './legalise/addresses.ts';
 
 /** How one operation is written for each type it exists on; null where legalise leaves none. */
 interface Spelling {

@@ -1,0 +1,87 @@
+/**
+ * Private memory becomes places in the thread's scratch, and every index a byte address (`indices[0]` of loads and stores,
+ * pointer included; `offset` in bytes).
+ */
+import { type SizeExpr, storageBytes } from '@espalier/artefact';
+import { type Size, Sizes } from '@espalier/ir';
+import { affine, constantPart, plus, scale, toExpr, withoutConstant } from '../../../kernel-ir/affine.ts';
+import * as k from '../../../kernel-ir/build.ts';
+import { nonNegativeIn } from '../../../kernel-ir/sign.ts';
+import type { Expr, Kernel, KernelBuffer, Stmt } from '../../../kernel-ir/types.ts';
+import { children, mapExpressions, mapStatements } from '../../../kernel-ir/walk.ts';
+import { toSizeExpr } from '../../../size-expr.ts';
+
+/** The pointer a buffer is addressed from. */
+export const pointerOf = (buffer: string): string => `${buffer}.ptr`;
+
+/** Bytes of private memory, each buffer 16-byte aligned. */
+export function scratchSize(kernel: Kernel): SizeExpr {
+  return privateBuffers(kernel).reduce<SizeExpr>((sum, b) => {
+    const here: SizeExpr = ['*', ['ceildiv', toSizeExpr(bytesOf(b)), 16], 16];
+    return sum === 0 ? here : ['+', sum, here];
+  }, 0);
+}
+
+const privateBuffers = (kernel: Kernel): readonly KernelBuffer[] => kernel.buffers.filter((b) => b.space === 'private');
+
+const bytesOf = (b: KernelBuffer): Size =>
+  Sizes.multiply(Sizes.product(b.shape), Sizes.constant(storageBytes[b.storage]));
+
+/** No buffer begins below this address: the runtime keeps the first bytes of its memory. */
+const LOWEST_ADDRESS = 64;
+
+/** Indices become byte addresses; private buffers get their place in the scratch memory. */
+export function addressBytes(kernel: Kernel): Kernel {
+  const buffers = new Map(kernel.buffers.map((b) => [b.name, b]));
+  const isNonNegative = nonNegativeIn(kernel);
+  const depth = depthsOf(kernel.body);
+  const rank = (e: Expr): number =>
+    e.kind === 'ref' ? (depth.get(e.name) ?? 0) : Math.max(0, ...children(e).map(rank));
+  const address = (name: string, index: Expr, offset: number): { indices: readonly Expr[]; offset: number } => {
+    const size = storageBytes[buffers.get(name)?.storage ?? 'f32'];
+    const bytes = plus(scale(affine(index), size), affine(k.index(pointerOf(name))));
+    const constant = constantPart(bytes) + offset * size;
+    const moving = withoutConstant(bytes);
+    const base = toExpr(moving, rank);
+    // A base is unsigned and does not wrap when the offset is added, so what stands before the constant must be an address too.
+    return constant >= 0 && (constant <= LOWEST_ADDRESS || isNonNegative(moving))
+      ? { indices: [base], offset: constant }
+      : { indices: [k.add(base, k.i32(constant))], offset: 0 };
+  };
+  const loads = mapExpressions(kernel.body, (e) => {
+    if (e.kind !== 'load') return e;
+    return { ...e, ...address(e.buffer, e.indices[0] as Expr, e.offset) };
+  });
+  const body = mapStatements(loads, (s) => {
+    if (s.kind !== 'store') return s;
+    return { ...s, ...address(s.buffer, s.indices[0] as Expr, s.offset) };
+  });
+  return { ...kernel, body: [...scratchPointers(kernel), ...body] };
+}
+
+function scratchPointers(kernel: Kernel): readonly Stmt[] {
+  let at: Expr = k.index('.scratch');
+  return privateBuffers(kernel).map((b) => {
+    const here = k.letStmt(pointerOf(b.name), at);
+    const known = Sizes.constantOf(bytesOf(b));
+    const bytes =
+      known === null
+        ? k.op('bit_and', k.add(k.sizeExpr(bytesOf(b)), k.i32(15)), k.i32(-16))
+        : k.i32(Math.ceil(known / 16) * 16);
+    at = k.add(k.index(pointerOf(b.name)), bytes);
+    return here;
+  });
+}
+
+function depthsOf(body: readonly Stmt[], level = 0, found: Map<string, number> = new Map()): Map<string, number> {
+  for (const s of body) {
+    if (s.kind === 'for') {
+      found.set(s.index, level + 1);
+      depthsOf(s.body, level + 1, found);
+    } else if (s.kind === 'if') {
+      depthsOf(s.then, level, found);
+      depthsOf(s.otherwise, level, found);
+    } else if (s.kind === 'let' || s.kind === 'var') found.set(s.name, level);
+  }
+  return found;
+}
