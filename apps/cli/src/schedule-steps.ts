@@ -9,6 +9,7 @@ export const stepMembers: { readonly [S in Step as S['step']]: Members<S> } = {
   pack: { buffer: 'string', axis: 'number', block: 'number' },
   vectorise: { loop: 'string', lanes: 'number', accumulators: 'number' },
   jam: { loop: 'string', by: 'number' },
+  interleave: { loop: 'string', by: 'number' },
   repeat: { loop: 'string', by: 'number' },
   unroll: { loop: 'string', limit: 'number' },
   spread: { subgroups: 'number', lanes: 'number', workgroups: 'number?' },

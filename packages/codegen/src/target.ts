@@ -55,7 +55,12 @@ export type Form =
   /** A contraction as tiles of workgroups. */
   | ({ readonly form: 'tile' } & Tile)
   /** A grid step for each element of the result. */
-  | { readonly form: 'elements' };
+  | { readonly form: 'elements' }
+  /**
+   * Rows fused row by row, `together` neighbours along the last row axis a grid step, in a loop labelled "rows". `accumulators`: partial
+   * results of a sum; absent, as many as its length wants.
+   */
+  | { readonly form: 'rows'; readonly together: number; readonly accumulators?: number };
 
 /**
  * One way to compute a unit, for numbers of rows from `from` up to, not including, `below` (absent: no end). The variants of

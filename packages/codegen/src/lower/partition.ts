@@ -5,8 +5,8 @@
  * statements are fused with those whose results they use row by row (`rows`): softmax, norms, gathered networks, walks.
  * A row is one setting of the unit's row axes; between the statements of a unit, results stay in private memory.
  */
-import { type Expr, type LayerIR, Sizes, type Statement } from '@espalier/ir';
-import { accessesOf, readsOf, visit, writesOf } from './layer-expr.ts';
+import { childrenOf, type Expr, type LayerIR, Sizes, type Statement } from '@espalier/ir';
+import { accessesOf, mentionsAny, readsOf, visit, writesOf } from './layer-expr.ts';
 
 /** A statement of a `rows` unit: which of its axes are the unit's row axes, in the unit's order. */
 export interface RowStatement {
@@ -178,3 +178,36 @@ export const partitionGenerically = (layer: LayerIR): readonly Unit[] =>
 /** How many columns a contraction has; null when only the run knows. */
 export const columnsOf = (unit: ContractUnit): number | null =>
   Sizes.constantOf(unit.statement.axes[unit.contraction.columnAxis]?.size ?? Sizes.constant(0));
+
+/**
+ * Whether neighbouring rows of a unit read the same: some sum of it goes over a tensor in a way that the last row axis has no
+ * part in, as every query of an attention goes over the same keys.
+ */
+export function sharesAlongRows(unit: RowsUnit): boolean {
+  return unit.statements.some(({ statement, rowAxes }) => {
+    const last = statement.axes[rowAxes.at(-1) ?? -1]?.name;
+    if (last === undefined || rowAxes.length === statement.axes.length) return false;
+    if (hasWalk(statement.value)) return false;
+    return sumsOf(statement.value).some(({ indices, body }) => {
+      const summed = new Set(indices.map((i) => i.name));
+      const apart = accessesOf(body).map((a) => a.indices.some((i) => mentionsIndex(i, last)));
+      const isOver = accessesOf(body).some((a, i) => !apart[i] && a.indices.some((x) => mentionsAny(x, summed)));
+      return isOver && apart.includes(true);
+    });
+  });
+}
+
+/** Whether a unit walks a tree. */
+export function walks(unit: RowsUnit): boolean {
+  return unit.statements.some(({ statement }) => hasWalk(statement.value));
+}
+
+function hasWalk(e: Expr): boolean {
+  return e.kind === 'descend' || childrenOf(e).some(hasWalk);
+}
+
+/** The sums of an expression that walk nothing. */
+function sumsOf(e: Expr): readonly Reduce[] {
+  const inner = childrenOf(e).flatMap(sumsOf);
+  return e.kind === 'reduce' && e.op === 'sum' && !hasWalk(e) ? [e, ...inner] : inner;
+}

@@ -10,6 +10,7 @@ import type { LayerIR } from '@espalier/ir';
 import { type Expr as LayerExpr, type Size, Sizes, type Statement } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel } from '../kernel-ir/types.ts';
+import { blockCount } from './blocks.ts';
 import { type DescendExpr, lowerExpr, walk } from './expr.ts';
 import { alphaKey, mentionsAny, textOf, visit } from './layer-expr.ts';
 import type { RowStatement, RowsUnit } from './partition.ts';
@@ -35,17 +36,27 @@ function strategyOf(unit: RowsUnit): string {
   return strategy;
 }
 
-/** Lowers a unit. `exported`: tensors that must reach memory (outputs, and what other units read). */
-export function lowerRows(unit: RowsUnit, layer: LayerIR, exported: ReadonlySet<string>, name: string): Kernel {
+/**
+ * Lowers a unit. `exported`: tensors that must reach memory (outputs, and what other units read). `together`: rows that a grid
+ * step takes, neighbours along the last row axis, in a loop labelled "rows".
+ */
+export function lowerRows(
+  unit: RowsUnit,
+  layer: LayerIR,
+  exported: ReadonlySet<string>,
+  name: string,
+  together = 1,
+): Kernel {
   const kernel = new KernelBuilder(layer);
   const scope = new Scope(kernel);
   const rows = rowSizes(unit);
   const blocked = blockedAxis(unit);
   if (blocked !== null) lowerBlocked(blocked, scope);
+  else if (together > 1 && rows.length > 0) lowerTogether(unit, rows, together, exported, scope);
   else {
     const grid = kernel.names.fresh('row');
     const body = scope.inner();
-    const places = decode(k.index(grid), rows, body);
+    const places = decode(k.index(grid), rows.map(k.sizeExpr), body);
     for (const member of unit.statements) lowerMember(member, places, body, exported);
     scope.emit(k.loop(grid, k.i32(0), k.sizeExpr(Sizes.product(rows)), body.block, { binding: 'grid', label: 'row' }));
   }
@@ -88,13 +99,37 @@ function lowerBlocked(s: Statement, scope: Scope): void {
   scope.emit(k.loop(block, k.i32(0), blocks, outer.block, { binding: 'grid', label: 'block' }));
 }
 
+/** A grid step takes neighbours along the last row axis, which share what depends on the other row axes alone. */
+function lowerTogether(
+  unit: RowsUnit,
+  rows: readonly Size[],
+  together: number,
+  exported: ReadonlySet<string>,
+  scope: Scope,
+): void {
+  const { names } = scope.kernel;
+  const grid = names.fresh('step');
+  const body = scope.inner();
+  const last = rows.at(-1) as Size;
+  const extents = [...rows.slice(0, -1).map(k.sizeExpr), blockCount(last, together)];
+  const places = decode(k.index(grid), extents, body);
+  const from = k.mul(places.at(-1) as Expr, k.i32(together));
+  const to = k.min(k.add(from, k.i32(together)), k.sizeExpr(last));
+  const row = names.fresh('row');
+  const inner = body.inner();
+  for (const member of unit.statements) lowerMember(member, [...places.slice(0, -1), k.index(row)], inner, exported);
+  body.emit(k.loop(row, from, to, inner.block, { label: 'rows' }));
+  const steps = extents.reduce((product, extent) => k.mul(product, extent));
+  scope.emit(k.loop(grid, k.i32(0), steps, body.block, { binding: 'grid', label: 'step' }));
+}
+
 /** The index of each row axis from the grid step. */
-function decode(grid: Expr, sizes: readonly Size[], body: Scope): readonly Expr[] {
-  if (sizes.length <= 1) return sizes.map(() => grid);
+function decode(grid: Expr, extents: readonly Expr[], body: Scope): readonly Expr[] {
+  if (extents.length <= 1) return extents.map(() => grid);
   let rest = grid;
-  const places: Expr[] = new Array(sizes.length);
-  for (let r = sizes.length - 1; r >= 0; r--) {
-    const size = k.sizeExpr(sizes[r] as Size);
+  const places: Expr[] = new Array(extents.length);
+  for (let r = extents.length - 1; r >= 0; r--) {
+    const size = extents[r] as Expr;
     const divisor = size.kind === 'literal' ? k.i32(Math.max(1, size.value)) : k.max(size, k.i32(1));
     const place = body.kernel.names.fresh(`row_${r}`);
     const remaining = body.kernel.names.fresh('rest');

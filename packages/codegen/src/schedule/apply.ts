@@ -6,6 +6,7 @@ import type { Kernel, Stmt } from '../kernel-ir/types.ts';
 import { mapStatements, Names, substitute, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
 import { cooperateOnGrid } from './cooperate.ts';
 import { renamed } from './copy.ts';
+import { interleaveRows } from './interleave.ts';
 import { jamLoop } from './jam.ts';
 import { multiplesOf } from './memory.ts';
 import { repeatLoop } from './repeat.ts';
@@ -35,6 +36,7 @@ function rewrite(kernel: Kernel, step: Step): Kernel {
   if (step.step === 'pack') return pack(kernel, step);
   if (step.step === 'cooperate') return orRefuse(step, cooperateOnGrid(kernel, step));
   if (step.step === 'spread') return orRefuse(step, spreadGrid(kernel, step));
+  if (step.step === 'interleave') return orRefuse(step, interleaveRows(kernel, step.loop, step.by));
   const names = new Names(kernel);
   const multiples = multiplesOf(kernel.body);
   let found = false;
@@ -52,7 +54,7 @@ function orRefuse(step: Step, result: Kernel | string): Kernel {
   return result;
 }
 
-type LoopStep = Exclude<Step, { step: 'pack' | 'spread' | 'cooperate' }>;
+type LoopStep = Exclude<Step, { step: 'pack' | 'spread' | 'cooperate' | 'interleave' }>;
 
 function rewriteLoop(
   loop: For,

@@ -36,14 +36,23 @@ export function labelled(kernel: Kernel): Kernel {
   return { ...kernel, body: label(kernel.body) };
 }
 
-/** A schedule for a kernel whose loops have labels of their own (`labelled`). */
-export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule {
+/**
+ * A schedule for a kernel whose loops have labels of their own (`labelled`). `together`: rows that a grid step takes; they are
+ * interleaved, and share the registers.
+ */
+export function defaultSchedule(
+  kernel: Kernel,
+  whole: SimdMachine,
+  { together, accumulators: partials }: { readonly together: number; readonly accumulators?: number } = ALONE,
+): Schedule {
   const trial = new Trial(kernel);
-  const consider = (body: readonly Stmt[]): void => {
+  const accumulators = Math.max(1, Math.floor(whole.accumulators / together));
+  const machine: SimdMachine = { ...whole, accumulators, pairs: whole.pairs && together === 1 };
+  const consider = (body: readonly Stmt[], around: For | null): void => {
     for (const s of body) {
       if (s.kind === 'if') {
-        consider(s.then);
-        consider(s.otherwise);
+        consider(s.then, around);
+        consider(s.otherwise, around);
       }
       if (s.kind !== 'for') continue;
       if (s.binding === 'serial' && worthVectorising(s, trial.kernel, machine)) {
@@ -51,20 +60,30 @@ export function defaultSchedule(kernel: Kernel, machine: SimdMachine): Schedule 
           step: 'vectorise',
           loop: s.label,
           lanes: machine.lanes,
-          accumulators: hasLoop(s) ? 1 : accumulatorsFor(s, machine),
+          accumulators: hasLoop(s) ? 1 : (partials ?? accumulatorsFor(s, machine)),
         };
         if (trial.accept(step)) {
           if (hasLoop(s)) trial.accept({ step: 'jam', loop: s.label, by: machine.accumulators });
-          else if (machine.pairs && step.accumulators === 1) trial.accept({ step: 'repeat', loop: s.label, by: 2 });
+          else if (isFold(s)) {
+            // Two results at a time: what the rows read alike and each row's own are then used twice.
+            if (together > 1 && around?.body.includes(s)) trial.accept({ step: 'jam', loop: around.label, by: 2 });
+          } else if (machine.pairs) trial.accept({ step: 'repeat', loop: s.label, by: 2 });
           continue;
         }
       }
-      consider(s.body);
+      consider(s.body, s.binding === 'serial' && s.label !== 'rows' ? s : null);
     }
   };
-  consider(kernel.body);
+  consider(kernel.body, null);
+  if (together > 1) trial.accept({ step: 'interleave', loop: 'rows', by: together });
   return trial.steps;
 }
+
+/** Whether a loop folds into variables of outside. */
+const isFold = (loop: For): boolean => loop.body.some((s) => s.kind === 'assign');
+
+/** A grid step takes one row. */
+const ALONE = { together: 1 };
 
 /** A schedule in the making: steps that the kernel refuses are left out. */
 class Trial {

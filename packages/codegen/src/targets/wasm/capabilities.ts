@@ -17,6 +17,8 @@ export interface WasmMachine extends SimdMachine {
   readonly tile: Registers;
   /** The same for few rows, when weights are read faster than they can be used: many columns, to have many loads on their way. */
   readonly fewTile: Registers;
+  /** Walks through trees that wait for their nodes together; four partial sums of each must fit the registers. */
+  readonly walksTogether: number;
 }
 
 /** Fewer rows than this are few. */
@@ -30,6 +32,7 @@ const plain: WasmMachine = {
   panel: 8,
   tile: { rows: 6, columns: 8 },
   fewTile: { rows: 2, columns: 32 },
+  walksTogether: 3,
 };
 
 /** The same registers with 256 bits each. */
@@ -39,6 +42,7 @@ const wide: WasmMachine = {
   panel: 16,
   tile: { rows: 6, columns: 16 },
   fewTile: { rows: 2, columns: 32 },
+  walksTogether: 4,
 };
 
 export const machineOf = (capabilities: Capabilities): WasmMachine =>

@@ -1,5 +1,5 @@
 /** The WebAssembly target: 128-bit SIMD, fused multiply-add where the engine has relaxed SIMD. */
-import { columnsOf } from '../../lower/partition.ts';
+import { columnsOf, sharesAlongRows, walks } from '../../lower/partition.ts';
 import { hoist } from '../../passes/hoist.ts';
 import { share } from '../../passes/share.ts';
 import { contractSchedule, defaultSchedule } from '../../schedule/auto.ts';
@@ -18,6 +18,15 @@ export const wasm: Target = {
   defaults: wasmDefaults,
   variants: (unit, capabilities) => {
     const machine = machineOf(capabilities);
+    if (unit.kind === 'rows' && sharesAlongRows(unit))
+      return [{ name: '', from: 0, form: { form: 'rows', together: ROWS_TOGETHER, accumulators: 1 } }];
+    if (unit.kind === 'rows' && walks(unit)) {
+      const { walksTogether: together } = machine;
+      return [
+        { name: 'few', from: 0, below: together, form: { form: 'rows', together: 1 } },
+        { name: '', from: together, form: { form: 'rows', together } },
+      ];
+    }
     if (unit.kind !== 'contract') return [{ name: '', from: 0, form: { form: 'elements' } }];
     const columns = columnsOf(unit) ?? machine.tile.columns;
     const block = { rows: BLOCK_ROWS, columns: blockColumns(columns, machine), depth: STRETCH };
@@ -34,7 +43,7 @@ export const wasm: Target = {
     if (unit.kind === 'contract' && form.form === 'blocks' && form.registers !== undefined)
       if ((columnsOf(unit) ?? 0) >= form.registers.columns)
         return contractSchedule(kernel, unit.contraction.weights, form.registers, machine);
-    return defaultSchedule(kernel, machine);
+    return form.form === 'rows' ? defaultSchedule(kernel, machine, form) : defaultSchedule(kernel, machine);
   },
   legalise: (capabilities) => [
     ...(capabilities['simd-256'] === true ? [{ name: 'wasm-pair-folds', run: pairFolds }] : []),
@@ -53,6 +62,9 @@ export const wasm: Target = {
 
 /** Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. */
 const BLOCK_ROWS = 48;
+
+/** Rows of a grid step that read the same, as queries of an attention do: four rows by two results fill the registers. */
+const ROWS_TOGETHER = 4;
 
 /** Longest stretch of a sum: a panel's part of it fits the nearest cache. */
 const STRETCH = 256;
