@@ -2,19 +2,29 @@
 import type { Step } from '@espalier/codegen';
 
 type Kind = 'number' | 'string';
-type Members<S> = { readonly [M in Exclude<keyof S, 'step'>]-?: Kind | 'number?' };
+type Members<S> = { readonly [M in Exclude<keyof S, 'step'>]-?: Kind | 'number?' | 'strings?' };
 
 /** Members of each step; "?" may be left out. A step that the compiler gains makes this incomplete, and says so when types are checked. */
 export const stepMembers: { readonly [S in Step as S['step']]: Members<S> } = {
   pack: { buffer: 'string', axis: 'number', block: 'number' },
   vectorise: { loop: 'string', lanes: 'number', accumulators: 'number' },
   jam: { loop: 'string', by: 'number' },
-  interleave: { loop: 'string', by: 'number' },
+  interleave: { loop: 'string', by: 'number', apart: 'strings?' },
   repeat: { loop: 'string', by: 'number' },
   unroll: { loop: 'string', limit: 'number' },
   spread: { subgroups: 'number', lanes: 'number', workgroups: 'number?' },
   cooperate: { subgroups: 'number', lanes: 'number', memory: 'number', workgroups: 'number?' },
 };
+
+/** What may stand for a member of each kind. */
+const kinds = {
+  string: { called: 'a string', isGood: (x: unknown) => typeof x === 'string' },
+  strings: {
+    called: 'a list of strings',
+    isGood: (x: unknown) => Array.isArray(x) && x.every((one) => typeof one === 'string'),
+  },
+  number: { called: 'a whole number', isGood: (x: unknown) => Number.isInteger(x) && (x as number) >= 0 },
+} as const;
 
 export const stepNames: readonly string[] = Object.keys(stepMembers);
 
@@ -36,11 +46,11 @@ export function stepProblem(
   for (const [member, kind] of Object.entries(members)) {
     const there = step[member];
     if (there === undefined && kind.endsWith('?')) continue;
-    const wanted = kind.replace('?', '');
-    const good = wanted === 'string' ? typeof there === 'string' : Number.isInteger(there) && (there as number) >= 0;
-    if (!good)
+    const wanted = kind.replace('?', '') as keyof typeof kinds;
+    const { isGood, called } = kinds[wanted];
+    if (!isGood(there))
       return {
-        says: `(${name}) needs ${member}, ${wanted === 'string' ? 'a string' : 'a whole number'}`,
+        says: `(${name}) needs ${member}, ${called}`,
         word: null,
         known,
       };

@@ -58,9 +58,14 @@ export type Form =
   | { readonly form: 'elements' }
   /**
    * Rows fused row by row, `together` neighbours along the last row axis a grid step, in a loop labelled "rows". `accumulators`: partial
-   * results of a sum; absent, as many as its length wants.
+   * results of a sum; absent, as many as its length wants. `deferred`: what walks yield is computed after the walk.
    */
-  | { readonly form: 'rows'; readonly together: number; readonly accumulators?: number };
+  | {
+      readonly form: 'rows';
+      readonly together: number;
+      readonly accumulators?: number;
+      readonly deferred?: boolean;
+    };
 
 /**
  * One way to compute a unit, for numbers of rows from `from` up to, not including, `below` (absent: no end). The variants of

@@ -13,6 +13,8 @@ type Reduce = Extract<LayerExpr, { kind: 'reduce' }>;
 export type DescendExpr = Extract<LayerExpr, { kind: 'descend' }>;
 
 export function lowerExpr(e: LayerExpr, scope: Scope): Expr {
+  const known = scope.standIn(e);
+  if (known !== null) return known;
   switch (e.kind) {
     case 'literal':
       return e.type === 'f32' ? k.f32(e.value) : e.type === 'i32' ? k.i32(e.value) : k.bool(e.value !== 0);
@@ -149,8 +151,8 @@ function lowerDescend(e: DescendExpr, scope: Scope): Expr {
   return result ?? k.ref(total, type);
 }
 
-/** Writes the walk itself; `visit` writes what happens at each node. Gives the walk's result, when it has one. */
-export function walk(e: DescendExpr, scope: Scope, visit: (body: Scope) => void): Expr | null {
+/** Writes the walk itself; `visit` writes what happens at each node of which level. Gives the walk's result, when it has one. */
+export function walk(e: DescendExpr, scope: Scope, visit: (body: Scope, level: Expr) => void): Expr | null {
   const { names } = scope.kernel;
   const node = names.fresh(e.node);
   scope.emit(k.varStmt(node, lowerExpr(e.init, scope)));
@@ -164,7 +166,7 @@ export function walk(e: DescendExpr, scope: Scope, visit: (body: Scope) => void)
     body.bind(l.name, k.ref(name, value.type));
   }
   if (e.trace !== null) record(e, e.trace, k.index(level), body);
-  visit(body);
+  visit(body, k.index(level));
   body.emit(k.assign(node, lowerExpr(e.next, body)));
   if (Sizes.constantOf(e.levels) !== 0) scope.emit(k.loop(level, k.i32(0), k.sizeExpr(e.levels), body.block));
   if (e.result === null) return null;

@@ -10,7 +10,9 @@ import type { LayerIR } from '@espalier/ir';
 import { type Expr as LayerExpr, type Size, Sizes, type Statement } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel } from '../kernel-ir/types.ts';
+import type { Form } from '../target.ts';
 import { blockCount } from './blocks.ts';
+import { deferWalk, type SummedWalk } from './deferred-walk.ts';
 import { type DescendExpr, lowerExpr, walk } from './expr.ts';
 import { alphaKey, mentionsAny, textOf, visit } from './layer-expr.ts';
 import type { RowStatement, RowsUnit } from './partition.ts';
@@ -18,6 +20,10 @@ import { KernelBuilder, Scope } from './scope.ts';
 
 /** Elements a grid step takes when a unit has a single axis and nothing to reduce. */
 const MAP_BLOCK = 1024;
+
+/** How rows are lowered: see the form of this name. */
+type RowsForm = Pick<Extract<Form, { form: 'rows' }>, 'together' | 'deferred'>;
+const ALONE: RowsForm = { together: 1 };
 
 /** What to call a unit: the most specific of the strategies its statements need. */
 function strategyOf(unit: RowsUnit): string {
@@ -37,27 +43,26 @@ function strategyOf(unit: RowsUnit): string {
 }
 
 /**
- * Lowers a unit. `exported`: tensors that must reach memory (outputs, and what other units read). `together`: rows that a grid
- * step takes, neighbours along the last row axis, in a loop labelled "rows".
+ * Lowers a unit. `exported`: tensors that must reach memory (outputs, and what other units read).
  */
 export function lowerRows(
   unit: RowsUnit,
   layer: LayerIR,
   exported: ReadonlySet<string>,
   name: string,
-  together = 1,
+  { together, deferred = false }: RowsForm = ALONE,
 ): Kernel {
   const kernel = new KernelBuilder(layer);
   const scope = new Scope(kernel);
   const rows = rowSizes(unit);
   const blocked = blockedAxis(unit);
   if (blocked !== null) lowerBlocked(blocked, scope);
-  else if (together > 1 && rows.length > 0) lowerTogether(unit, rows, together, exported, scope);
+  else if (together > 1 && rows.length > 0) lowerTogether(unit, rows, { together, deferred }, exported, scope);
   else {
     const grid = kernel.names.fresh('row');
     const body = scope.inner();
     const places = decode(k.index(grid), rows.map(k.sizeExpr), body);
-    for (const member of unit.statements) lowerMember(member, places, body, exported);
+    for (const member of unit.statements) lowerMember(member, places, body, exported, deferred);
     scope.emit(k.loop(grid, k.i32(0), k.sizeExpr(Sizes.product(rows)), body.block, { binding: 'grid', label: 'row' }));
   }
   const text = unit.statements.map((m) => textOf(layer, m.statement.span)).join('; ');
@@ -103,7 +108,7 @@ function lowerBlocked(s: Statement, scope: Scope): void {
 function lowerTogether(
   unit: RowsUnit,
   rows: readonly Size[],
-  together: number,
+  { together, deferred }: Required<RowsForm>,
   exported: ReadonlySet<string>,
   scope: Scope,
 ): void {
@@ -117,7 +122,8 @@ function lowerTogether(
   const to = k.min(k.add(from, k.i32(together)), k.sizeExpr(last));
   const row = names.fresh('row');
   const inner = body.inner();
-  for (const member of unit.statements) lowerMember(member, [...places.slice(0, -1), k.index(row)], inner, exported);
+  const here = [...places.slice(0, -1), k.index(row)];
+  for (const member of unit.statements) lowerMember(member, here, inner, exported, deferred);
   body.emit(k.loop(row, from, to, inner.block, { label: 'rows' }));
   const steps = extents.reduce((product, extent) => k.mul(product, extent));
   scope.emit(k.loop(grid, k.i32(0), steps, body.block, { binding: 'grid', label: 'step' }));
@@ -143,7 +149,13 @@ function decode(grid: Expr, extents: readonly Expr[], body: Scope): readonly Exp
   return places;
 }
 
-function lowerMember(member: RowStatement, places: readonly Expr[], body: Scope, exported: ReadonlySet<string>): void {
+function lowerMember(
+  member: RowStatement,
+  places: readonly Expr[],
+  body: Scope,
+  exported: ReadonlySet<string>,
+  deferred: boolean,
+): void {
   const { statement: s, rowAxes } = member;
   rowAxes.forEach((axis, row) => {
     body.bind(s.axes[axis]?.name ?? '', places[row] as Expr);
@@ -191,17 +203,20 @@ function lowerMember(member: RowStatement, places: readonly Expr[], body: Scope,
     s,
     rest.map((a) => a.name),
   );
-  for (const chain of walks) accumulateWalk(chain, rest, body);
-  body.loops(rest, (inner) => write(inner, lowerWithWalks(s.value, walks, inner, rest)));
+  const taken = walks.map((chain) => takeWalk(chain, rest, deferred, body));
+  body.loops(rest, (inner) => write(inner, lowerWithWalks(s.value, taken, inner)));
   if (!isExported) body.provide(s.target, { kind: 'memory', buffer: target, axes: restAxes });
 }
 
-/** Σ over indices of a walk, as it stands in a statement's value, and the array its yields are added to. */
-interface WalkChain {
+/** Σ over indices of a walk, as it stands in a statement's value. */
+interface WalkChain extends SummedWalk {
   readonly whole: LayerExpr;
-  readonly sums: readonly { readonly name: string; readonly size: Size }[];
-  readonly descent: DescendExpr;
-  accumulator: string;
+}
+
+/** A walk that has been taken, and what reads one of its results. */
+interface WalkTaken {
+  readonly whole: LayerExpr;
+  readonly read: (output: Scope) => Expr;
 }
 
 /** Walks that yield, under nothing but sums, whose route does not depend on the remaining axes. */
@@ -224,28 +239,45 @@ function chainOf(e: LayerExpr): WalkChain | null {
     sums.push(...inner.indices);
     inner = inner.body;
   }
-  return inner.kind === 'descend' && inner.yield !== null ? { whole: e, sums, descent: inner, accumulator: '' } : null;
+  return inner.kind === 'descend' && inner.yield !== null ? { whole: e, sums, descent: inner } : null;
 }
 
 const routeMentions = (d: DescendExpr, names: ReadonlySet<string>): boolean =>
   [d.init, d.next, ...d.lets.map((l) => l.value)].some((e) => mentionsAny(e, names));
 
-function accumulateWalk(
+/** Takes a walk once for all outputs; each yield is added to an array over them as it comes, or all of them after the walk. */
+function takeWalk(
+  chain: WalkChain,
+  rest: readonly { readonly name: string; readonly size: Size }[],
+  deferred: boolean,
+  body: Scope,
+): WalkTaken {
+  const walked = body.inner();
+  const read = deferred ? deferWalk(chain, new Set(rest.map((a) => a.name)), walked) : null;
+  const taken = read ?? addYields(chain, rest, body, walked);
+  // A walk that no element asks for must not be taken: its accesses may have nothing to read.
+  const isWanted = rest
+    .filter((a) => (Sizes.constantOf(a.size) ?? 0) === 0)
+    .map((a) => k.op('gt', k.sizeExpr(a.size), k.i32(0)))
+    .reduce<Expr | null>((all, one) => (all === null ? one : k.op('and', all, one)), null);
+  if (isWanted === null) body.emit(...walked.block);
+  else body.emit({ kind: 'if', condition: isWanted, then: walked.block, otherwise: [] });
+  return { whole: chain.whole, read: taken };
+}
+
+/** Writes the array, zeroed, into `body`, and into `walked` the walks that add to it. */
+function addYields(
   chain: WalkChain,
   rest: readonly { readonly name: string; readonly size: Size }[],
   body: Scope,
-): void {
+  walked: Scope,
+): (output: Scope) => Expr {
   const type = chain.descent.type;
-  const accumulator = body.kernel.scratch(
-    'walked',
-    rest.map((a) => a.size),
-    type,
-  );
-  chain.accumulator = accumulator;
+  const sizes = rest.map((a) => a.size);
+  const accumulator = body.kernel.scratch('walked', sizes, type);
   const zero = type === 'f32' ? k.f32(0) : k.i32(0);
   const at = (scope: Scope): readonly Expr[] => rest.map((a) => scope.lookup(a.name));
   body.loops(rest, (inner) => inner.emit(k.store(accumulator, at(inner), zero)));
-  const walked = body.inner();
   walked.loops(chain.sums, (tree) => {
     walk(chain.descent, tree, (node) => {
       node.loops(rest, (inner) => {
@@ -254,29 +286,11 @@ function accumulateWalk(
       });
     });
   });
-  // A walk that no element asks for must not be taken: its accesses may have nothing to read.
-  const isWanted = rest
-    .filter((a) => (Sizes.constantOf(a.size) ?? 0) === 0)
-    .map((a) => k.op('gt', k.sizeExpr(a.size), k.i32(0)))
-    .reduce<Expr | null>((all, one) => (all === null ? one : k.op('and', all, one)), null);
-  if (isWanted === null) body.emit(...walked.block);
-  else body.emit({ kind: 'if', condition: isWanted, then: walked.block, otherwise: [] });
+  return (output) => k.load(accumulator, at(output), k.scalar(type));
 }
 
-/** The statement's value, with each hoisted walk read from its array. */
-function lowerWithWalks(
-  e: LayerExpr,
-  walks: readonly WalkChain[],
-  scope: Scope,
-  rest: readonly { readonly name: string }[],
-): Expr {
-  for (const chain of walks) {
-    const value = k.load(
-      chain.accumulator,
-      rest.map((a) => scope.lookup(a.name)),
-      k.scalar(chain.descent.type),
-    );
-    scope.cache(alphaKey(chain.whole), value);
-  }
+/** The statement's value, with each hoisted walk read where it was left. */
+function lowerWithWalks(e: LayerExpr, walks: readonly WalkTaken[], scope: Scope): Expr {
+  for (const { whole, read } of walks) scope.cache(alphaKey(whole), read(scope));
   return lowerExpr(e, scope);
 }

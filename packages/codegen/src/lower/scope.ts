@@ -102,6 +102,7 @@ export class Scope {
   readonly #names = new Map<string, Expr>();
   readonly #tensors = new Map<string, TensorHandle>();
   readonly #values = new Map<string, Expr>();
+  readonly #standIns = new Map<LayerExpr, Expr>();
   /** Set when a name means something else here than around: values cached around are over the old meaning. */
   #renames = false;
 
@@ -165,6 +166,15 @@ export class Scope {
 
   cache(key: string, value: Expr): void {
     this.#values.set(key, value);
+  }
+
+  /** From here on, this very node of the layer has been computed already. */
+  substitute(node: LayerExpr, value: Expr): void {
+    this.#standIns.set(node, value);
+  }
+
+  standIn(node: LayerExpr): Expr | null {
+    return this.#standIns.get(node) ?? this.#parent?.standIn(node) ?? null;
   }
 
   /** Writes a loop over 0 … size − 1 for a layer index; `fill` writes its body. */

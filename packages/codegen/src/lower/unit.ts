@@ -53,7 +53,7 @@ export function lowerUnit(
     case 'generic':
       return lowerGeneric(unit.statement, layer, name);
     case 'rows':
-      return lowerRows(unit, layer, exported, name, form.form === 'rows' ? form.together : 1);
+      return lowerRows(unit, layer, exported, name, form.form === 'rows' ? form : undefined);
     case 'contract': {
       if (form.form === 'tile') return lowerTile(unit, layer, form, name);
       if (form.form === 'blocks') return lowerContract(unit, layer, form, name);

@@ -36,7 +36,7 @@ function rewrite(kernel: Kernel, step: Step): Kernel {
   if (step.step === 'pack') return pack(kernel, step);
   if (step.step === 'cooperate') return orRefuse(step, cooperateOnGrid(kernel, step));
   if (step.step === 'spread') return orRefuse(step, spreadGrid(kernel, step));
-  if (step.step === 'interleave') return orRefuse(step, interleaveRows(kernel, step.loop, step.by));
+  if (step.step === 'interleave') return orRefuse(step, interleaveRows(kernel, step));
   const names = new Names(kernel);
   const multiples = multiplesOf(kernel.body);
   let found = false;

@@ -5,7 +5,7 @@
  */
 import type { Kernel, Stmt } from '../kernel-ir/types.ts';
 import { Names, visitStatements } from '../kernel-ir/walk.ts';
-import type { Registers } from '../target.ts';
+import type { Form, Registers } from '../target.ts';
 import { applyStep } from './apply.ts';
 import { jamLoop } from './jam.ts';
 import { multiplesOf } from './memory.ts';
@@ -36,18 +36,17 @@ export function labelled(kernel: Kernel): Kernel {
   return { ...kernel, body: label(kernel.body) };
 }
 
-/**
- * A schedule for a kernel whose loops have labels of their own (`labelled`). `together`: rows that a grid step takes; they are
- * interleaved, and share the registers.
- */
+/** A schedule for a kernel whose loops have labels of their own (`labelled`). Rows that a grid step takes together are interleaved. */
 export function defaultSchedule(
   kernel: Kernel,
   whole: SimdMachine,
-  { together, accumulators: partials }: { readonly together: number; readonly accumulators?: number } = ALONE,
+  { together, accumulators: partials, deferred = false }: RowsForm = ALONE,
 ): Schedule {
   const trial = new Trial(kernel);
-  const accumulators = Math.max(1, Math.floor(whole.accumulators / together));
-  const machine: SimdMachine = { ...whole, accumulators, pairs: whole.pairs && together === 1 };
+  // What a deferred walk yields fills the registers one row at a time.
+  const tile = deferred ? whole.accumulators * (whole.pairs ? 2 : 1) : Math.floor(whole.accumulators / together);
+  const apart: string[] = [];
+  const machine: SimdMachine = { ...whole, pairs: whole.pairs && together === 1 };
   const consider = (body: readonly Stmt[], around: For | null): void => {
     for (const s of body) {
       if (s.kind === 'if') {
@@ -63,8 +62,10 @@ export function defaultSchedule(
           accumulators: hasLoop(s) ? 1 : (partials ?? accumulatorsFor(s, machine)),
         };
         if (trial.accept(step)) {
-          if (hasLoop(s)) trial.accept({ step: 'jam', loop: s.label, by: machine.accumulators });
-          else if (isFold(s)) {
+          if (hasLoop(s)) {
+            trial.accept({ step: 'jam', loop: s.label, by: Math.max(1, tile) });
+            if (deferred) apart.push(s.label, `${s.label}_tail`);
+          } else if (isFold(s)) {
             // Two results at a time: what the rows read alike and each row's own are then used twice.
             if (together > 1 && around?.body.includes(s)) trial.accept({ step: 'jam', loop: around.label, by: 2 });
           } else if (machine.pairs) trial.accept({ step: 'repeat', loop: s.label, by: 2 });
@@ -75,7 +76,8 @@ export function defaultSchedule(
     }
   };
   consider(kernel.body, null);
-  if (together > 1) trial.accept({ step: 'interleave', loop: 'rows', by: together });
+  const rows: Step = { step: 'interleave', loop: 'rows', by: together };
+  if (together > 1) trial.accept(apart.length === 0 ? rows : { ...rows, apart });
   return trial.steps;
 }
 
@@ -83,7 +85,8 @@ export function defaultSchedule(
 const isFold = (loop: For): boolean => loop.body.some((s) => s.kind === 'assign');
 
 /** A grid step takes one row. */
-const ALONE = { together: 1 };
+const ALONE: RowsForm = { together: 1 };
+type RowsForm = Omit<Extract<Form, { form: 'rows' }>, 'form'>;
 
 /** A schedule in the making: steps that the kernel refuses are left out. */
 class Trial {

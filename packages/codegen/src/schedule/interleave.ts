@@ -9,12 +9,15 @@ import type { Expr, Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
 import { mapExpressions, mapStatements, Names, namesDefined, substitute, visitStatements } from '../kernel-ir/walk.ts';
 import { rename, renamed } from './copy.ts';
 import { dependence, loadsOf, storesOf } from './memory.ts';
+import type { Step } from './steps.ts';
 import { endOf } from './vectorise.ts';
 
 type For = Extract<Stmt, { kind: 'for' }>;
 
-/** The kernel with `by` iterations of the loop labelled `label` at once, or the reason it can't be done. */
-export function interleaveRows(kernel: Kernel, label: string, by: number): Kernel | string {
+type Interleave = Extract<Step, { step: 'interleave' }>;
+
+/** The kernel with `by` iterations of the loop at once, or the reason it can't be done. */
+export function interleaveRows(kernel: Kernel, { loop: label, by, apart = [] }: Interleave): Kernel | string {
   const names = new Names(kernel);
   const loops: For[] = [];
   visitStatements(kernel.body, (s) => {
@@ -38,7 +41,7 @@ export function interleaveRows(kernel: Kernel, label: string, by: number): Kerne
   });
   const step = loop.step * by;
   const end = endOf(loop.from, loop.to, step);
-  const main = k.loop(index, loop.from, end, merge(copies), { step, label: loop.label });
+  const main = k.loop(index, loop.from, end, merge(copies, new Set(apart)), { step, label: loop.label });
   const rest = names.fresh(loop.index);
   const body = substitute(renamed(loop.body, names), new Map([[loop.index, k.index(rest)]]));
   const tail: Stmt = { ...loop, index: rest, from: end, body, label: `${loop.label}_tail` };
@@ -100,7 +103,7 @@ function withOwnBuffers(
 }
 
 /** Statements of copies that are alike in shape, merged into one block. */
-function merge(copies: readonly (readonly Stmt[])[]): readonly Stmt[] {
+function merge(copies: readonly (readonly Stmt[])[], apart: ReadonlySet<string>): readonly Stmt[] {
   const [first = [], ...others] = copies;
   const result: Stmt[] = [];
   let rest = others;
@@ -114,10 +117,20 @@ function merge(copies: readonly (readonly Stmt[])[]): readonly Stmt[] {
       alike.every((o) => o.kind === 'for' && isSame(o.from, s.from) && isSame(o.to, s.to))
     ) {
       const bodies = alike.map((o) => rename((o as For).body, new Map([[(o as For).index, s.index]])));
-      result.push({ ...s, body: merge([s.body, ...bodies]) });
+      result.push({ ...s, body: merge([s.body, ...bodies], apart) });
     } else if (s.kind === 'if' && alike.every((o) => o.kind === 'if' && isSame(o.condition, s.condition))) {
       const ifs = [s, ...(alike as (typeof s)[])];
-      result.push({ ...s, then: merge(ifs.map((o) => o.then)), otherwise: merge(ifs.map((o) => o.otherwise)) });
+      result.push({
+        ...s,
+        then: merge(
+          ifs.map((o) => o.then),
+          apart,
+        ),
+        otherwise: merge(
+          ifs.map((o) => o.otherwise),
+          apart,
+        ),
+      });
     } else if (s.kind === 'comment') result.push(s);
     else result.push(s, ...alike);
   }

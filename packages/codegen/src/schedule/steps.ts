@@ -14,8 +14,11 @@ export type Step =
   | { readonly step: 'vectorise'; readonly loop: string; readonly lanes: number; readonly accumulators: number }
   /** Unrolls an outer loop `by` times and merges the copies of the loops inside it: the register tile. */
   | { readonly step: 'jam'; readonly loop: string; readonly by: number }
-  /** Runs `by` iterations of a loop over rows side by side, each on private memory of its own; the rest in `<label>_tail`. */
-  | { readonly step: 'interleave'; readonly loop: string; readonly by: number }
+  /**
+   * Runs `by` iterations of a loop over rows side by side, each on private memory of its own; the rest in `<label>_tail`. Loops
+   * inside it that are named `apart` are run one row after another.
+   */
+  | { readonly step: 'interleave'; readonly loop: string; readonly by: number; readonly apart?: readonly string[] }
   /** Does the work of `by` iterations in one; what is left over runs in a copy labelled `<label>_tail`. */
   | { readonly step: 'repeat'; readonly loop: string; readonly by: number }
   /** Writes out every iteration of a loop of at most `limit` iterations. */

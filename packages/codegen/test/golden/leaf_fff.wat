@@ -9,8 +9,8 @@
 ;; k0 from espalier/leaf_fff.layer:9:3, espalier/leaf_fff.layer:13:3, espalier/leaf_fff.layer:14:3: descend: leaf[t] = descend n = 0 for depth { s = (sum i: x[t, i] * node_w[n, i]) + node_b[n] n <- 2 * n + 1 + rule(s, 0) } return n - nodes; h[t, j] = activation((sum i: x[t, i] * w1[leaf[t], i, j]) + b1[leaf[t], j]); output y[t, o] = (sum j: h[t, j] * w2[leaf[t], j, o]) + b2[leaf[t], o]
 ;;   {"step":"vectorise","loop":"i","lanes":4,"accumulators":1}
 ;;   {"step":"vectorise","loop":"j","lanes":4,"accumulators":1}
-;;   {"step":"jam","loop":"j","by":2}
-;;   {"step":"interleave","loop":"rows","by":3}
+;;   {"step":"jam","loop":"j","by":8}
+;;   {"step":"interleave","loop":"rows","by":3,"apart":["j","j_tail"]}
 (module
   (import "env" "memory" (memory 0 65536))
   ;; descend: leaf[t] = descend n = 0 for depth { s = (sum i: x[t, i] * node_w[n, i]) + node_b[n] n <- 2 * n + 1 + rule(s, 0) } return n - nodes; h[t, j] = activation((sum i: x[t, i] * w1[leaf[t], i, j]) + b1[leaf[t], j]); output y[t, o] = (sum j: h[t, j] * w2[leaf[t], j, o]) + b2[leaf[t], o]

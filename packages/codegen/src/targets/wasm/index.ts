@@ -23,8 +23,8 @@ export const wasm: Target = {
     if (unit.kind === 'rows' && walks(unit)) {
       const { walksTogether: together } = machine;
       return [
-        { name: 'few', from: 0, below: together, form: { form: 'rows', together: 1 } },
-        { name: '', from: together, form: { form: 'rows', together } },
+        { name: 'few', from: 0, below: together, form: { form: 'rows', together: 1, deferred: true } },
+        { name: '', from: together, form: { form: 'rows', together, deferred: true } },
       ];
     }
     if (unit.kind !== 'contract') return [{ name: '', from: 0, form: { form: 'elements' } }];
