@@ -6,6 +6,6 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { runConformance } from '../src/index.ts';
 
 for (const { name, open } of wasmVariants()) {
-  const capabilities = { 'relaxed-simd': !name.includes('plain') };
+  const capabilities = { 'relaxed-simd': !name.includes('plain'), 'simd-256': name.includes('wide') };
   runConformance({ describe, it, beforeAll, afterAll }, { name, open, target: wasm, capabilities });
 }

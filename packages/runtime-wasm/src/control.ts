@@ -21,6 +21,8 @@ export const WORD = {
   trap: 5,
   /** Bytes of the trap's message, which follow the words. */
   trapLength: 6,
+  /** Worker threads that stopped spinning for the next command, and sleep. */
+  asleep: 7,
 } as const;
 
 export const COMMAND = { run: 0, listen: 1 } as const;
@@ -65,6 +67,18 @@ export function spinWhile(control: ControlWords, index: number, value: number): 
 export function waitWhile(control: ControlWords, index: number, value: number): void {
   if (spinWhile(control, index, value)) return;
   while (Atomics.load(control, index) === value) Atomics.wait(control, index, value);
+}
+
+/**
+ * Waits for the next command as `waitWhile` does, and says so where it sleeps. A sleeper that is woken and finds nothing new
+ * spins for a while before it sleeps again, so a bare `Atomics.notify` gets threads ready.
+ */
+export function waitForCommand(control: ControlWords, seen: number): void {
+  while (!spinWhile(control, WORD.epoch, seen)) {
+    Atomics.add(control, WORD.asleep, 1);
+    Atomics.wait(control, WORD.epoch, seen);
+    Atomics.sub(control, WORD.asleep, 1);
+  }
 }
 
 /** Arrives at the barrier. Returns the generation to wait for the end of, or undefined for the last to arrive, who need not wait. */

@@ -35,7 +35,6 @@ export class WasmDevice implements Device {
   readonly #pool: WorkerPool | undefined;
   readonly #kernels: KernelFunction[] = [];
   readonly #host: SubmissionHost & BufferHost;
-  #disposals = 0;
   #disposed = false;
   #closed: Promise<void> = Promise.resolve();
 
@@ -49,9 +48,7 @@ export class WasmDevice implements Device {
       pool,
       minimumWork,
       kernels: this.#kernels,
-      get disposals() {
-        return device.#disposals;
-      },
+      disposals: 0,
       get disposed() {
         return device.#disposed;
       },
@@ -59,7 +56,7 @@ export class WasmDevice implements Device {
         return pool ? pool.idle : Promise.resolve();
       },
       bufferDisposed: () => {
-        this.#disposals++;
+        this.#host.disposals++;
       },
     };
   }
@@ -88,7 +85,8 @@ export class WasmDevice implements Device {
   async load(artefact: Artefact): Promise<WasmProgram> {
     this.#checkOpen();
     const binary = checkLoadable(artefact, this.info);
-    const module = await compileArtefact(artefact, binary, this.#memory.shared);
+    const wide = this.info.capabilities['simd-256'] === true;
+    const module = await compileArtefact(artefact, binary, { shared: this.#memory.shared, wide });
     this.#checkOpen();
     const names = artefact.manifest.launches.map((launch) => launch.kernel);
     const first = this.#kernels.length;
@@ -100,7 +98,7 @@ export class WasmDevice implements Device {
     const complaint = await this.#pool?.load(module, first, names);
     if (complaint !== undefined) throw refused(artefact, new ArtefactError('A010', complaint));
     return new WasmProgram(this.#host, artefact.manifest, first, () => {
-      this.#disposals++;
+      this.#host.disposals++;
       for (let i = 0; i < names.length; i++) delete this.#kernels[first + i];
       // A device that is lost or disposed of has let go of them already.
       if (!this.#disposed) this.#pool?.drop(first, names.length).catch(() => undefined);
@@ -119,6 +117,7 @@ export class WasmDevice implements Device {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#host.disposals++;
     this.#closed = this.#pool?.end() ?? Promise.resolve();
   }
 

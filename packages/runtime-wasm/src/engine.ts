@@ -19,10 +19,11 @@ export type KernelFunction = (...words: number[]) => void;
 interface WasmEngine {
   validate(bytes: Uint8Array): boolean;
   compile(bytes: Uint8Array): Promise<WasmModule>;
+  Module: new (bytes: Uint8Array) => WasmModule;
   Memory: new (limits: { initial: number; maximum: number; shared?: boolean }) => WasmMemory;
   Instance: new (
     module: WasmModule,
-    imports: { env: { memory: WasmMemory } },
+    imports: { env?: { memory: WasmMemory } },
   ) => { readonly exports: Record<string, unknown> };
 }
 

@@ -6,3 +6,4 @@ export * from './open.ts';
 export { WasmProgram } from './program.ts';
 export { withSharedMemory } from './shared-import.ts';
 export { WasmSubmission } from './submission.ts';
+export * from './variants.ts';

@@ -1,9 +1,8 @@
-/** Opening a WASM device: finds out what the engine can do, and names the variants that tests and tools ask for by a text. */
+/** Opening a WASM device: finds out what the engine can do, and what of it is asked for. */
 import { type DeviceInfo, RuntimeError } from '@espalier/runtime';
 import { WasmDevice } from './device.ts';
 import { hardwareThreads } from './environment.ts';
 import { DeviceMemory } from './memory.ts';
-import { WorkerPool } from './pool.ts';
 import { sharedMemoryRefusal, supports } from './probes.ts';
 
 export interface WasmOptions {
@@ -14,19 +13,26 @@ export interface WasmOptions {
   readonly threads?: number | 'auto';
   /** `false`: the device behaves as if the engine had no relaxed SIMD. `true`: an error where it has none. `'auto'` unless told. */
   readonly relaxedSimd?: boolean | 'auto';
+  /**
+   * `true`: turns on V8's 256-bit mode, or rejects where a self-check finds that it doesn't work; `'auto'`: turns it on where it
+   * works, and else `info.capabilities['simd-256-refused']` says why. `false` unless told, since it is an experimental flag of
+   * the engine that holds for all WebAssembly that this process compiles from then on. Kernels gain by it that were compiled
+   * with `wasmCapabilities(device.info)`.
+   */
+  readonly wide?: boolean | 'auto';
   /** `false`: never share memory, so one thread. `true`: share even for one thread. As threads need it unless told. */
   readonly shared?: boolean;
   /** Most bytes the memory may grow to, at most and unless told 4 GiB. */
   readonly maximumBytes?: number;
   /**
-   * A launch whose operations and bytes are both fewer runs on one thread, because waking the others would take longer. Results
-   * don't depend on it.
+   * A launch whose operations and bytes are both fewer runs on one thread; and so do runs of less than a hundred times that while
+   * the other threads sleep, since waking them would take longer. 0: all threads take part in all. Results don't depend on it.
    */
   readonly minimumWork?: number;
 }
 
 const MOST_THREADS = 64;
-/** Some 20 µs of work for one core: more than waking a sleeping thread costs, and far more than a barrier (0.3 µs). */
+/** Some 3 µs of work for one core: meeting spinning threads costs less than 1 µs. */
 const MINIMUM_WORK = 100_000;
 
 const threadCount = (threads: WasmOptions['threads']): number => {
@@ -53,20 +59,29 @@ export async function openWasm(options: WasmOptions = {}): Promise<WasmDevice> {
   const shared = wantsSharing && refusal === undefined;
   const threads = shared ? wanted : 1;
   const relaxed = hasRelaxed && options.relaxedSimd !== false;
+  // Imported when asked for, as the pool is: a page that uses neither fetches neither.
+  const narrow = options.wide ? (await import('./wide.ts')).turnWideOn() : undefined;
+  if (options.wide === true && narrow !== undefined)
+    throw new RuntimeError('R023', `${narrow}; open the device with wide: 'auto' or without it`);
+  const wide = options.wide !== undefined && options.wide !== false && narrow === undefined;
+  const simd = `${relaxed ? 'relaxed SIMD' : 'plain SIMD'}${wide ? ', 256-bit' : ''}`;
   const info: DeviceInfo = {
     target: 'wasm',
-    name: `wasm, ${threads === 1 ? '1 thread' : `${threads} threads`}, ${relaxed ? 'relaxed SIMD' : 'plain SIMD'}`,
+    name: `wasm, ${threads === 1 ? '1 thread' : `${threads} threads`}, ${simd}`,
     capabilities: {
       simd: supports('simd'),
       'relaxed-simd': relaxed,
+      'simd-256': wide,
       threads,
       'shared-memory': shared,
       ...(refusal === undefined ? {} : { 'threads-refused': refusal }),
+      ...(narrow === undefined ? {} : { 'simd-256-refused': narrow }),
     },
   };
   const memory = new DeviceMemory({ shared, maximumBytes: options.maximumBytes ?? 2 ** 32 });
   const minimumWork = options.minimumWork ?? MINIMUM_WORK;
   if (threads === 1) return new WasmDevice({ info, memory, pool: undefined, minimumWork });
+  const { WorkerPool } = await import('./pool.ts');
   const pool = new WorkerPool(threads);
   try {
     await pool.open(memory.memory);
@@ -77,43 +92,18 @@ export async function openWasm(options: WasmOptions = {}): Promise<WasmDevice> {
   return new WasmDevice({ info, memory, pool, minimumWork });
 }
 
-/** A kind of device that tests and tools know by name. */
-export interface WasmVariant {
-  /** As `openWasmTarget` takes it. */
-  readonly name: string;
-  open(): Promise<WasmDevice>;
+/** What the compiler's WASM target is told about an engine. */
+export interface WasmCapabilities {
+  readonly 'relaxed-simd': boolean;
+  readonly 'simd-256': boolean;
+  readonly [name: string]: boolean;
 }
-
-const variantNames = ['wasm', 'wasm:plain', 'wasm:threads=2', 'wasm:threads=2,plain'] as const;
-
-/** The devices that results should be compared on: with relaxed SIMD and without, on one thread and on two. */
-export const wasmVariants = (): readonly WasmVariant[] =>
-  variantNames.map((name) => ({ name, open: () => openWasmTarget(name) }));
 
 /**
- * Opens the device that a text names: `wasm`, then after a colon any of `plain` (no relaxed SIMD) and `threads=N` or
- * `threads=auto`, separated by commas. Throws RuntimeError R023 for any other text.
+ * The capabilities to compile for a WASM device with: `compile(layer, { target: wasm, capabilities: wasmCapabilities(device.info) })`.
+ * Artefacts compiled without any run on every engine that has relaxed SIMD.
  */
-export async function openWasmTarget(spec: string): Promise<WasmDevice> {
-  return openWasm(parseWasmTarget(spec));
-}
-
-/** The options that a target's text stands for. Throws RuntimeError R023. */
-export function parseWasmTarget(spec: string): WasmOptions {
-  const unknown = (what: string): RuntimeError =>
-    new RuntimeError(
-      'R023',
-      `${what} in target "${spec}"; write wasm, ${variantNames.slice(1).join(', ')} or threads=auto`,
-    );
-  const [name, rest, ...more] = spec.split(':');
-  if (name !== 'wasm' || more.length > 0) throw unknown('not a WASM target');
-  let options: WasmOptions = {};
-  for (const part of rest === undefined ? [] : rest.split(',')) {
-    const threads = /^threads=(auto|[1-9][0-9]*)$/.exec(part)?.[1];
-    if (part === 'plain') options = { ...options, relaxedSimd: false };
-    else if (threads === 'auto') options = { ...options, threads };
-    else if (threads !== undefined) options = { ...options, threads: Number(threads) };
-    else throw unknown(`unknown option "${part}"`);
-  }
-  return options;
-}
+export const wasmCapabilities = ({ capabilities }: DeviceInfo): WasmCapabilities => ({
+  'relaxed-simd': capabilities['relaxed-simd'] === true,
+  'simd-256': capabilities['simd-256'] === true,
+});

@@ -15,6 +15,13 @@ const BLOCK_MS = 20;
 /** How long a worker may take to start or to take a module in. */
 const ANSWER_MS = 30_000;
 
+/** What it takes about to wake a thread. */
+const WAKING_MS = 0.15;
+/** Runs with less than this between them are a row. */
+const ROW_MS = 0.1;
+
+const { performance } = globalThis as unknown as { performance: { now(): number } };
+
 /** A kernel that trapped: which launch of the table, and what the engine said. */
 export interface Trap {
   readonly launch: number;
@@ -87,6 +94,29 @@ export class WorkerPool {
     if (!(result instanceof Promise)) return result;
     return this.#together(() => result);
   }
+
+  /** Whether some worker sleeps, so that a run would wait some tens of microseconds for it. */
+  get asleep(): boolean {
+    return Atomics.load(this.#control, WORD.asleep) > 0;
+  }
+
+  /**
+   * Does `run` on this thread alone, because the others sleep. Waking them is dear even for the thread that only asks for it, so
+   * they are woken (for what follows, without waiting for them) once a row of such runs has taken as long as that.
+   */
+  alone(run: () => void): void {
+    const from = performance.now();
+    if (from - this.#aloneUntil > ROW_MS) this.#aloneMs = 0;
+    run();
+    this.#aloneUntil = performance.now();
+    this.#aloneMs += this.#aloneUntil - from;
+    if (this.#aloneMs < WAKING_MS) return;
+    this.#aloneMs = 0;
+    Atomics.notify(this.#control, WORD.epoch);
+  }
+
+  #aloneUntil = 0;
+  #aloneMs = 0;
 
   /** Resolves when no run is in progress. */
   get idle(): Promise<unknown> {

@@ -62,12 +62,22 @@ export function checkLoadable(artefact: Artefact, info: DeviceInfo): Uint8Array 
   return binary;
 }
 
+/**
+ * An empty custom section named "wide". Engines keep one compiled module for equal bytes, whatever flags it was compiled under;
+ * this makes the bytes of a module that shall be compiled in 256-bit mode unequal.
+ */
+const WIDE_MARK = [0x00, 0x05, 0x04, 0x77, 0x69, 0x64, 0x65];
+
 /** Compiles a loadable artefact's binary. Rejects with ArtefactError A007 (checksum), A010 (the engine's message) or A011. */
-export async function compileArtefact(artefact: Artefact, binary: Uint8Array, shared: boolean): Promise<WasmModule> {
+export async function compileArtefact(
+  artefact: Artefact,
+  binary: Uint8Array,
+  { shared, wide }: { readonly shared: boolean; readonly wide: boolean },
+): Promise<WasmModule> {
   await verifyChecksum(artefact);
   const bytes = shared ? withSharedMemory(binary) : binary;
   try {
-    return await engine().compile(bytes);
+    return await engine().compile(wide ? Uint8Array.from([...bytes, ...WIDE_MARK]) : bytes);
   } catch (cause) {
     throw refused(artefact, cause);
   }

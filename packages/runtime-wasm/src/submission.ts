@@ -15,8 +15,8 @@ export interface SubmissionHost {
   readonly kernels: readonly KernelFunction[];
   /** Launches of less work (floating-point operations or bytes) run on one thread. */
   readonly minimumWork: number;
-  /** Counts buffers and programs that were disposed of; while it stands still, no submission needs to look again. */
-  readonly disposals: number;
+  /** Counts what was disposed of, the device included; while it stands still, no submission needs to look again. */
+  disposals: number;
   readonly disposed: boolean;
 }
 
@@ -30,7 +30,10 @@ export interface CheckedLaunch {
 
 let nextTable = 1;
 
-/** See `Submission`; `runSync` is this device's own. */
+/** Waking a thread takes some 100 µs, meeting one that spins less than 1 µs: only a hundred times the work is worth it. */
+const WAKING = 100;
+
+/** See `Submission`. */
 export class WasmSubmission implements Submission {
   readonly #host: SubmissionHost;
   readonly #checked: readonly CheckedLaunch[];
@@ -39,9 +42,15 @@ export class WasmSubmission implements Submission {
   readonly #table: Table;
   /** The main thread's part of a run on all threads. */
   readonly #shared: readonly Call[];
-  /** A run on the calling thread alone. */
-  readonly #alone: readonly Call[];
+  /** A run on the calling thread alone: the kernels, all their arguments bound. */
+  readonly #alone: readonly (() => void)[];
+  /** Index of the launch that each of them is. */
+  readonly #launches: readonly number[];
+  readonly #statusWord: number;
+  readonly #statusEnd: number;
   readonly #parallel: boolean;
+  /** Whether the work to share out is worth waiting for sleeping threads. */
+  readonly #wakes: boolean;
   #disposals: number;
   #running = false;
   #disposed = false;
@@ -66,15 +75,23 @@ export class WasmSubmission implements Submission {
     this.#tableAddress = this.#address + statusBytes;
     this.#table = { ...table, status: this.#address, scratch: this.#tableAddress + tableBytes };
     this.#parallel = launches.some((launch) => launch.parallel);
+    const shared = checked.reduce((sum, { launch }, i) => sum + (launches[i]?.parallel ? launch.work : 0), 0);
+    this.#wakes = shared >= WAKING * host.minimumWork;
     if (this.#parallel) writeTable(this.#table, host.memory.words, this.#tableAddress / 4);
     this.#shared = callsOf(this.#table, host.kernels, 0, threads);
     const serial = { ...this.#table, launches: launches.map((launch) => ({ ...launch, parallel: false })) };
-    this.#alone = this.#parallel ? callsOf(serial, host.kernels, 0, 1) : this.#shared;
+    const alone = callsOf(serial, host.kernels, 0, 1);
+    this.#alone = alone.flatMap(({ kernel, words }) => (kernel ? [kernel.bind(undefined, ...words)] : []));
+    this.#launches = alone.flatMap(({ kernel, launch }) => (kernel ? [launch] : []));
+    this.#statusWord = this.#address / 4;
+    this.#statusEnd = this.#statusWord + checked.length;
+    host.memory.words.fill(0, this.#statusWord, this.#statusEnd);
   }
 
   async run(): Promise<void> {
     const { pool } = this.#host;
     if (!pool || !this.#parallel) return this.runSync();
+    if (!this.#wakes && pool.asleep) return pool.alone(() => this.runSync());
     this.#begin();
     try {
       const trap = pool.run({
@@ -89,22 +106,28 @@ export class WasmSubmission implements Submission {
     }
   }
 
-  /**
-   * Runs on the calling thread alone and returns when all is done, with the same results as `run`, bit for bit. Throws what
-   * `run` rejects with.
-   */
+  /** See `Submission.runSync`: nothing is allocated, and of a graph of one launch the kernel's call is most of it. */
   runSync(): void {
     this.#begin();
+    const calls = this.#alone;
+    let at = 0;
     try {
-      this.#conclude(this.#callAlone());
-    } finally {
+      for (; at < calls.length; at++) (calls[at] as () => void)();
+    } catch (error) {
       this.#running = false;
+      this.#conclude({
+        launch: this.#launches[at] as number,
+        message: error instanceof Error ? error.message : String(error),
+      });
     }
+    this.#running = false;
+    this.#checkStatus();
   }
 
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#disposals = -1;
     if (!this.#running) this.#free();
   }
 
@@ -112,31 +135,16 @@ export class WasmSubmission implements Submission {
     if (!this.#host.disposed) this.#host.memory.release(this.#address);
   }
 
-  #callAlone(): Trap | undefined {
-    for (const { launch, kernel, words } of this.#alone) {
-      if (!kernel) continue;
-      try {
-        Reflect.apply(kernel, undefined, words);
-      } catch (error) {
-        return { launch, message: error instanceof Error ? error.message : String(error) };
-      }
-    }
-    return undefined;
-  }
-
   #begin(): void {
-    const host = this.#host;
-    if (this.#disposed) throw new RuntimeError('R012', 'this submission was disposed of; prepare it again');
-    if (host.disposed) throw new RuntimeError('R012', 'the device was disposed of; open another');
     if (this.#running) throw new RuntimeError('R013', 'this submission is still running; await its last run first');
-    if (host.disposals !== this.#disposals) this.#lookForDisposed();
-    this.#disposals = host.disposals;
-    const status = this.#table.status / 4;
-    host.memory.words.fill(0, status, status + this.#checked.length);
+    if (this.#host.disposals !== this.#disposals) this.#lookForDisposed();
     this.#running = true;
   }
 
   #lookForDisposed(): void {
+    const host = this.#host;
+    if (this.#disposed) throw new RuntimeError('R012', 'this submission was disposed of; prepare it again');
+    if (host.disposed) throw new RuntimeError('R012', 'the device was disposed of; open another');
     for (const { launch, program, buffers } of this.#checked) {
       if (program.disposed)
         throw new RuntimeError('R012', `${launch.label}: its program was disposed of; load it again`);
@@ -144,17 +152,24 @@ export class WasmSubmission implements Submission {
       if (gone)
         throw new RuntimeError('R012', `${launch.label}: buffer ${gone.label} was disposed of; prepare it again`);
     }
+    this.#disposals = host.disposals;
+  }
+
+  /** Throws FaultError where a check failed. The status words are zero again afterwards, as they are after a good run. */
+  #checkStatus(): void {
+    const { words } = this.#host.memory;
+    const [first, end] = [this.#statusWord, this.#statusEnd];
+    for (let i = first; i < end; i++) {
+      const code = words[i] as number;
+      const checked = this.#checked[i - first];
+      if (code === 0 || !checked) continue;
+      words.fill(0, first, end);
+      throw new FaultError(checked.launch.label, faultOf(checked.program.manifest.faults, code));
+    }
   }
 
   #conclude(trap: Trap | undefined): void {
-    const { words } = this.#host.memory;
-    const status = this.#table.status / 4;
-    for (let i = 0; i < this.#checked.length; i++) {
-      const code = words[status + i] as number;
-      const checked = this.#checked[i];
-      if (code !== 0 && checked)
-        throw new FaultError(checked.launch.label, faultOf(checked.program.manifest.faults, code));
-    }
+    this.#checkStatus();
     const trapped = trap && this.#checked[trap.launch];
     if (!trap || !trapped) return;
     const { launch, program } = trapped;

@@ -3,7 +3,7 @@
  * waits again. Blocked in that wait it can receive no messages, so a command exists that makes it listen: it then takes
  * kernels in, answers, and goes back to waiting. It imports nothing but files of this folder that import nothing outside it.
  */
-import { arrive, COMMAND, type ControlWords, recordTrap, WORD, waitWhile } from './control.ts';
+import { arrive, COMMAND, type ControlWords, recordTrap, WORD, waitForCommand, waitWhile } from './control.ts';
 import { type KernelFunction, kernelsOf, type WasmMemory, type WasmModule } from './engine.ts';
 import { nodeThreads } from './node-threads.ts';
 import { type Call, callsOf, endsAtBarrier, readTable, type Table } from './table.ts';
@@ -79,7 +79,7 @@ function work(here: Place): void {
 
 function serve(here: Place): void {
   for (;;) {
-    waitWhile(here.control, WORD.epoch, seen);
+    waitForCommand(here.control, seen);
     seen = Atomics.load(here.control, WORD.epoch);
     if (Atomics.load(here.control, WORD.command) === COMMAND.listen) return;
     work(here);

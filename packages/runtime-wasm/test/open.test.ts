@@ -18,7 +18,7 @@ describe('options', () => {
     expect(device.info).toEqual({
       target: 'wasm',
       name: 'wasm, 1 thread, relaxed SIMD',
-      capabilities: { simd: true, 'relaxed-simd': true, threads: 1, 'shared-memory': false },
+      capabilities: { simd: true, 'relaxed-simd': true, 'simd-256': false, threads: 1, 'shared-memory': false },
     });
   });
 
@@ -68,6 +68,8 @@ describe('target texts', () => {
     ['wasm:plain', { relaxedSimd: false }],
     ['wasm:threads=2', { threads: 2 }],
     ['wasm:threads=12,plain', { threads: 12, relaxedSimd: false }],
+    ['wasm:wide', { wide: true }],
+    ['wasm:threads=2,wide', { threads: 2, wide: true }],
     ['wasm:plain,threads=auto', { threads: 'auto', relaxedSimd: false }],
   ])('%s', (spec, options) => {
     expect(parseWasmTarget(spec)).toEqual(options);
@@ -77,7 +79,9 @@ describe('target texts', () => {
     'refuses "%s" and says what there is',
     async (spec) => {
       const { message } = await failure(openWasmTarget(spec));
-      expect(message).toMatch(/^R023: .*write wasm, wasm:plain, wasm:threads=2, wasm:threads=2,plain or threads=auto$/);
+      expect(message).toMatch(
+        /^R023: .*write wasm, wasm:plain, wasm:threads=2, wasm:threads=2,plain, wasm:wide or threads=auto$/,
+      );
     },
   );
 

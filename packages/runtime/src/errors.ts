@@ -29,6 +29,9 @@ export const runtimeErrorCodes = {
   R025: 'a buffer, binding or grid larger than the device allows',
   R026: 'no such device here: no driver, no adapter, or a package that is not installed',
   R027: 'the device reports an error of its own',
+  R028: 'a device that cannot run at once on the calling thread, or whose memory the host cannot address',
+  R029: 'views of memory that has moved since they were taken',
+  R030: 'a kernel that is wrong: the simulator watched it read, write or synchronise as no kernel may',
 } as const;
 
 export type RuntimeErrorCode = keyof typeof runtimeErrorCodes;

@@ -8,15 +8,17 @@ import { type DimSource, inferDims } from './dims.ts';
 import { RuntimeError } from './errors.ts';
 import { artefactOf, checkGraph } from './graph-check.ts';
 import { type GraphPlan, planGraph } from './graph-plan.ts';
+import { PreparedGraph } from './prepared.ts';
 import {
   elementsOf,
   type HostTensor,
   type InputTensor,
   inputParts,
   storageOf,
+  type WeightSource,
   type WeightTensor,
 } from './tensor-data.ts';
-import { checkWeight, packedKey, uploadWeight } from './weights.ts';
+import { checkWeight, fetchWeight, packedKey, roomFor, uploadWeight } from './weights.ts';
 
 /** A result: a copy of its own, or with `outputs: 'view'` the device's memory. */
 export type OutputTensor = HostTensor<Float32Array | Int32Array>;
@@ -39,7 +41,8 @@ export interface GraphOptions {
   readonly prepared?: number;
 }
 
-interface Prepared extends Disposable {
+/** A plan with its memory and launches on the device. */
+export interface BuiltPlan extends Disposable {
   readonly plan: GraphPlan;
   /** As `plan.buffers`. */
   readonly arenas: readonly DeviceBuffer[];
@@ -58,8 +61,11 @@ export class GraphInstance implements Disposable {
   readonly compiled: CompiledGraph;
   readonly #resident: Resident;
   readonly #limit: number;
-  readonly #prepared = new Map<string, Prepared>();
+  readonly #prepared = new Map<string, BuiltPlan>();
+  readonly #own = new Set<PreparedGraph>();
   #running = false;
+  /** Runs of prepared graphs that have not ended. */
+  #ownRuns = 0;
   #disposed = false;
 
   /** Use `loadGraph`. */
@@ -76,7 +82,7 @@ export class GraphInstance implements Disposable {
    * whatever `Submission.run` rejects with.
    */
   async run(call: GraphRun): Promise<Map<string, OutputTensor>> {
-    if (this.#disposed) throw new RuntimeError('R012', `graph ${this.compiled.name} was disposed of; load it again`);
+    this.#checkOpen();
     if (this.#running)
       throw new RuntimeError(
         'R013',
@@ -95,7 +101,48 @@ export class GraphInstance implements Disposable {
       return await runAndRead(prepared, new Set([...this.compiled.outputs, ...keep]), call.outputs === 'view');
     } finally {
       this.#running = false;
-      if (this.#disposed) this.#free();
+      this.#freeOnceIdle();
+    }
+  }
+
+  /**
+   * Prepares the graph for one set of dims, with memory of its own: for callers that run it again and again, whose inputs and
+   * outputs are then views of the device's memory, and whose runs allocate nothing. `keep` as in `GraphRun`. Rejects with
+   * RuntimeError R006, R007 (dims), R012, R015, R020, or R028 where the device cannot do that.
+   */
+  async prepare(
+    dims: Readonly<Record<string, number>> = {},
+    options: Pick<GraphRun, 'keep'> = {},
+  ): Promise<PreparedGraph> {
+    this.#checkOpen();
+    const { compiled, device } = this;
+    const keep = options.keep === 'all' ? writtenTensors(compiled) : [...new Set(options.keep ?? [])];
+    const values = inferDims(compiled.dims, [], dims);
+    // Inputs live to the end, so that what was written once stays good for every run.
+    const lasting = [...new Set([...compiled.inputs, ...keep])];
+    const built = await this.#build(planGraph(compiled, values, lasting, device.alignment, device.info.placement));
+    if (this.#disposed) built[Symbol.dispose]();
+    this.#checkOpen();
+    try {
+      const prepared: PreparedGraph = new PreparedGraph(built, {
+        name: compiled.name,
+        dims: values,
+        inputs: compiled.inputs,
+        outputs: [...new Set([...compiled.outputs, ...keep])],
+        runBegins: () => {
+          this.#ownRuns++;
+        },
+        runEnded: () => {
+          this.#ownRuns--;
+          this.#freeOnceIdle();
+        },
+        disposed: () => this.#own.delete(prepared),
+      });
+      this.#own.add(prepared);
+      return prepared;
+    } catch (error) {
+      built[Symbol.dispose]();
+      throw error;
     }
   }
 
@@ -104,11 +151,11 @@ export class GraphInstance implements Disposable {
     const sum = (buffers: Iterable<DeviceBuffer>): number => [...buffers].reduce((a, b) => a + b.byteLength, 0);
     return {
       weights: sum(this.#resident.weights.values()),
-      arenas: sum([...this.#prepared.values()].flatMap((prepared) => prepared.arenas)),
+      arenas: sum([...this.#prepared.values(), ...[...this.#own].map(({ built }) => built)].flatMap((b) => b.arenas)),
     };
   }
 
-  async #prepare(dims: DimValues, keep: readonly string[]): Promise<Prepared> {
+  async #prepare(dims: DimValues, keep: readonly string[]): Promise<BuiltPlan> {
     const key = JSON.stringify([this.compiled.dims.map((dim) => dims[dim]), [...keep].sort()]);
     const known = this.#prepared.get(key);
     if (known) {
@@ -133,7 +180,7 @@ export class GraphInstance implements Disposable {
     }
   }
 
-  async #build(plan: GraphPlan): Promise<Prepared> {
+  async #build(plan: GraphPlan): Promise<BuiltPlan> {
     const { programs, weights } = this.#resident;
     const { name } = this.compiled;
     const arenas: DeviceBuffer[] = [];
@@ -181,7 +228,13 @@ export class GraphInstance implements Disposable {
     }
   }
 
-  #free(): void {
+  #checkOpen(): void {
+    if (this.#disposed) throw new RuntimeError('R012', `graph ${this.compiled.name} was disposed of; load it again`);
+  }
+
+  /** Frees everything where the graph was disposed of and its last run has ended. */
+  #freeOnceIdle(): void {
+    if (!this.#disposed || this.#running || this.#ownRuns > 0) return;
     while (this.#prepared.size > 0) this.#forgetOldest();
     freeResident(this.#resident);
   }
@@ -190,7 +243,8 @@ export class GraphInstance implements Disposable {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    if (!this.#running) this.#free();
+    for (const prepared of this.#own) prepared.dispose();
+    this.#freeOnceIdle();
   }
 
   /** The same as `[Symbol.dispose]`. */
@@ -237,7 +291,7 @@ function collectInputs(
 }
 
 async function runAndRead(
-  { plan, arenas, submission }: Prepared,
+  { plan, arenas, submission }: BuiltPlan,
   names: ReadonlySet<string>,
   asView: boolean,
 ): Promise<Map<string, OutputTensor>> {
@@ -278,36 +332,59 @@ async function loadPrograms(device: Device, { artefacts }: CompiledGraph): Promi
   return Promise.all(keys.map((key) => loading.get(key) as Promise<Program>));
 }
 
-/**
- * Loads a compiled graph: checks it and every weight, loads each distinct artefact once, packs and uploads each weight once
- * per layout. Weights that the graph does not name are left alone. Rejects with RuntimeError R008, R010, R011 (weights), R014
- * (steps that do not fit), R020 (out of memory) or ArtefactError; whatever was loaded by then is freed.
- */
-export async function loadGraph(
+/** A weight, and the forms in which steps take it, by `packedKey`. */
+interface Upload {
+  readonly source: WeightSource;
+  readonly forms: Map<string, (weight: WeightTensor) => DeviceBuffer>;
+}
+
+/** What is to be uploaded, by name of weight. Throws RuntimeError R008, R010 or R011. */
+function planUploads(
   device: Device,
   compiled: CompiledGraph,
-  weights: ReadonlyMap<string, WeightTensor>,
-  options: GraphOptions = {},
-): Promise<GraphInstance> {
-  checkGraph(compiled);
-  const uploads = new Map<string, () => DeviceBuffer>();
+  weights: ReadonlyMap<string, WeightSource>,
+): ReadonlyMap<string, Upload> {
+  const uploads = new Map<string, Upload>();
   for (const step of compiled.steps)
     for (const binding of artefactOf(compiled, step).manifest.bindings) {
       const name = binding.role === 'weight' ? step.weights[binding.name] : undefined;
       if (name === undefined) continue;
-      const weight = weights.get(name);
-      if (!weight)
+      const source = weights.get(name);
+      if (!source)
         throw new RuntimeError(
           'R008',
           `weight ${name}, which ${step.id} takes as ${binding.name}, is missing; add it to the weights`,
         );
-      const shape = checkWeight(name, weight, binding, step.id);
-      uploads.set(packedKey(name, binding), () => uploadWeight(device, name, weight, shape, binding.layout));
+      const shape = checkWeight(name, source, binding, step.id);
+      const upload: Upload = uploads.get(name) ?? { source, forms: new Map() };
+      uploads.set(name, upload);
+      upload.forms.set(packedKey(name, binding), (weight) => uploadWeight(device, name, weight, shape, binding.layout));
     }
+  return uploads;
+}
+
+/**
+ * Loads a compiled graph: checks it and every weight, loads each distinct artefact once, packs and uploads each weight once
+ * per layout. Weights that the graph does not name are left alone; those given on demand are fetched one at a time and
+ * let go of. Rejects with RuntimeError R008, R010, R011 (weights), R014 (steps that do not fit), R020 (out of memory),
+ * ArtefactError, or what a weight's `load` rejects with; whatever was loaded by then is freed.
+ */
+export async function loadGraph(
+  device: Device,
+  compiled: CompiledGraph,
+  weights: ReadonlyMap<string, WeightSource>,
+  options: GraphOptions = {},
+): Promise<GraphInstance> {
+  checkGraph(compiled);
+  const uploads = planUploads(device, compiled, weights);
   const buffers = new Map<string, DeviceBuffer>();
   const programs = await loadPrograms(device, compiled);
   try {
-    for (const [key, upload] of uploads) buffers.set(key, upload());
+    const room = roomFor([...uploads.values()].map(({ source }) => source));
+    for (const [name, { source, forms }] of uploads) {
+      const weight = await fetchWeight(name, source, room);
+      for (const [key, upload] of forms) buffers.set(key, upload(weight));
+    }
   } catch (error) {
     freeResident({ programs, weights: buffers });
     throw error;

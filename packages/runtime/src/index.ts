@@ -7,4 +7,5 @@ export { checkGraph } from './graph-check.ts';
 export * from './graph-plan.ts';
 export * from './layer.ts';
 export * from './memory-plan.ts';
+export { PreparedGraph, type TensorViews } from './prepared.ts';
 export * from './tensor-data.ts';

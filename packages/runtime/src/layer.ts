@@ -3,6 +3,7 @@ import { type Artefact, type Binding, type CompiledGraph, evaluateSize, type Pla
 import type { Device } from './contract.ts';
 import { RuntimeError } from './errors.ts';
 import { type GraphInstance, type GraphOptions, loadGraph, type OutputTensor } from './graph.ts';
+import type { PreparedGraph } from './prepared.ts';
 import { type InputTensor, inputParts, storageOf, type WeightTensor } from './tensor-data.ts';
 
 /** How a layer is called besides its inputs. */
@@ -21,6 +22,11 @@ export interface Layer extends Disposable {
    * elements makes T = 2. Empty inputs give empty outputs. Rejects as `GraphInstance.run` does.
    */
   run(inputs: Readonly<Record<string, InputTensor>>, options?: LayerRunOptions): Promise<Record<string, OutputTensor>>;
+  /**
+   * Prepares the layer for one set of dims: inputs and outputs are then views of the device's memory, and a run copies and
+   * allocates nothing. See `GraphInstance.prepare`.
+   */
+  prepare(dims?: Readonly<Record<string, number>>): Promise<PreparedGraph>;
   /** Bytes on the device. */
   readonly memory: GraphInstance['memory'];
   dispose(): void;
@@ -94,6 +100,7 @@ export async function loadLayer(
   return {
     manifest,
     run: async (inputs, call = {}) => Object.fromEntries(await graph.run({ inputs, ...call })),
+    prepare: (dims) => graph.prepare(dims),
     get memory() {
       return graph.memory;
     },

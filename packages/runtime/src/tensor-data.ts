@@ -15,6 +15,24 @@ export interface WeightTensor extends HostTensor {
   readonly storage: StorageType;
 }
 
+/**
+ * A weight that is fetched when it is its turn to be packed, and let go of before the next one is: so that a checkpoint need
+ * never be in memory as a whole beside the packed weights.
+ */
+export interface WeightOnDemand {
+  readonly storage: StorageType;
+  readonly shape: readonly number[];
+  /**
+   * The elements, row-major. `room` has the weight's type and number of elements, and is the same memory for all weights of a
+   * graph: a `load` that reads from a file fills and returns it, so that no other memory is taken. One that has the elements
+   * somewhere returns those. Called once for each graph that is loaded, however many steps take the weight.
+   */
+  load(room: WeightData): WeightData | Promise<WeightData>;
+}
+
+/** A weight, or how to get it. */
+export type WeightSource = WeightTensor | WeightOnDemand;
+
 type ArrayOf = { f32: Float32Array; i32: Int32Array; f16: Uint16Array; i8: Int8Array };
 
 /** The array type of each storage type. f16 travels as the bits. */

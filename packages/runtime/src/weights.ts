@@ -1,6 +1,7 @@
 /**
  * Weights on the device: each is checked against its binding, packed once into the layout that kernels want, and uploaded.
- * A weight that several steps take in one layout has one buffer. Nothing is retained on the host.
+ * A weight that several steps take in one layout has one buffer. Nothing is retained on the host, and one weight at a time is
+ * fetched of those that come on demand.
  */
 import {
   type Binding,
@@ -13,31 +14,67 @@ import {
 } from '@espalier/artefact';
 import type { Device, DeviceBuffer } from './contract.ts';
 import { RuntimeError } from './errors.ts';
-import { arrayTypes, elementsOf, storageOf, type WeightTensor } from './tensor-data.ts';
+import { arrayTypes, elementsOf, storageOf, type WeightSource, type WeightTensor } from './tensor-data.ts';
 
 /** Which packed form of a weight a binding takes: equal keys share one buffer. */
 export const packedKey = (name: string, binding: Binding): string =>
   JSON.stringify([name, binding.storage, binding.shape, binding.layout]);
 
-/** Throws RuntimeError R010 (element type) or R011 (shape) unless `weight` is what `binding` of `step` takes. */
-export function checkWeight(name: string, weight: WeightTensor, binding: Binding, step: string): readonly number[] {
+/**
+ * Throws RuntimeError R010 (element type) or R011 (shape) unless `weight` is what `binding` of `step` takes, as far as that is
+ * known before its elements are. Returns its shape.
+ */
+export function checkWeight(name: string, weight: WeightSource, binding: Binding, step: string): readonly number[] {
   const shape = binding.shape.map((size) => evaluateSize(size, {}));
-  const held = storageOf(weight.data);
+  const data = 'load' in weight ? undefined : weight.data;
+  const held = data === undefined ? weight.storage : storageOf(data);
   if (weight.storage !== binding.storage || held !== weight.storage)
     throw new RuntimeError(
       'R010',
       `weight ${name} is ${weight.storage}${held === weight.storage ? '' : ` in an array of ${held ?? 'another type'}`}, ` +
         `${step} takes ${binding.name} as ${binding.storage}; convert it, or compile the layer for ${weight.storage} weights`,
     );
-  const elements = shape.reduce((a, b) => a * b, 1);
+  const elements = elementsIn(shape);
+  const given = data?.length ?? elementsIn(weight.shape);
   const same = weight.shape.length === shape.length && weight.shape.every((size, axis) => size === shape[axis]);
-  if (!same || weight.data.length !== elements)
+  if (!same || given !== elements)
     throw new RuntimeError(
       'R011',
-      `weight ${name} has shape [${weight.shape.join(', ')}] and ${weight.data.length} elements, ${step} takes ${binding.name} ` +
+      `weight ${name} has shape [${weight.shape.join(', ')}] and ${given} elements, ${step} takes ${binding.name} ` +
         `as [${shape.join(', ')}] (${elements} elements); is the checkpoint of this configuration?`,
     );
   return shape;
+}
+
+const elementsIn = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** Memory for the largest of `sources` that is on demand. Nothing of it is in use until it is written. */
+export const roomFor = (sources: Iterable<WeightSource>): ArrayBuffer =>
+  new ArrayBuffer(
+    Math.max(0, ...[...sources].map((s) => ('load' in s ? elementsIn(s.shape) * storageBytes[s.storage] : 0))),
+  );
+
+/**
+ * The weight with its elements, which may lie in `room`. Rejects with what its `load` rejects with, or RuntimeError R010 or R011
+ * where it gave others than it said.
+ */
+export async function fetchWeight(name: string, weight: WeightSource, room: ArrayBuffer): Promise<WeightTensor> {
+  if (!('load' in weight)) return weight;
+  const { storage, shape } = weight;
+  const elements = elementsIn(shape);
+  const data = await weight.load(elementsOf(storage, new Uint8Array(room, 0, elements * storageBytes[storage])));
+  const held = ArrayBuffer.isView(data) ? storageOf(data) : undefined;
+  if (held !== storage)
+    throw new RuntimeError(
+      'R010',
+      `weight ${name} was said to be ${storage} and loads as ${held ?? typeof data}; correct its load`,
+    );
+  if (data.length !== elements)
+    throw new RuntimeError(
+      'R011',
+      `weight ${name} was said to have ${elements} elements and loads ${data.length}; correct its load`,
+    );
+  return { storage, shape, data };
 }
 
 /** The bytes, or where they are less than a word, which is the least a buffer has, a word that begins with them. */

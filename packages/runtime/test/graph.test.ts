@@ -1,7 +1,14 @@
 /** Graphs on a device that is nothing but the contract: values, keeping, reuse of what was prepared, and every refusal. */
-import type { CompiledGraph } from '@espalier/artefact';
+import type { CompiledGraph, WeightData } from '@espalier/artefact';
 import { describe, expect, it } from 'vitest';
-import { type GraphRun, loadGraph, loadLayer, RuntimeError, type WeightTensor } from '../src/index.ts';
+import {
+  type GraphRun,
+  loadGraph,
+  loadLayer,
+  RuntimeError,
+  type WeightSource,
+  type WeightTensor,
+} from '../src/index.ts';
 import { bias, failing, fakeDevice as openFake, residualGraph, twice } from './support/fake-device.ts';
 
 const full = (): Error => new RuntimeError('R020', 'the fake is full');
@@ -59,6 +66,73 @@ describe.each([
     graph.dispose();
     graph.dispose();
     expect(device.counts).toMatchObject({ live: 0, liveBytes: 0 });
+  });
+
+  it('fetches weights on demand one at a time, once each, and lets go of them', async () => {
+    const device = fakeDevice(full);
+    const eager = weightsOf(4);
+    const order: string[] = [];
+    const weights = new Map(
+      [...eager].map(([name, { data, ...rest }]) => {
+        // Every other one uses the room it is given.
+        const load = async (room: WeightData) => {
+          order.push(`fetch ${name} beside ${device.counts.buffers} buffers`);
+          expect(room).toBeInstanceOf(Float32Array);
+          expect(room.length).toBe(3);
+          await null;
+          if (order.length % 2 === 0) return data;
+          room.set(data);
+          return room;
+        };
+        return [name, { ...rest, load }] as const;
+      }),
+    );
+    using graph = await loadGraph(device, residualGraph(4), weights);
+    expect(order).toEqual([0, 1, 2, 3].map((i) => `fetch w${i} beside ${i} buffers`));
+    const x = ramp(6);
+    const results = await graph.run({ inputs: { x: { data: x, shape: [1, 2, 3] } } });
+    expect(results.get('out')?.data).toEqual(reference(4, x).get('out'));
+  });
+
+  it.each([
+    ['fails', () => Promise.reject(new Error('the disk is gone')), /^the disk is gone$/],
+    [
+      'has another type',
+      () => new Int32Array(3),
+      /^R010: weight w1 was said to be f32 and loads as i32; correct its load$/,
+    ],
+    ['is no array', () => undefined as unknown as Float32Array, /^R010: .* loads as undefined/],
+    [
+      'is too short',
+      () => new Float32Array(2),
+      /^R011: weight w1 was said to have 3 elements and loads 2; correct its load$/,
+    ],
+  ])('frees everything when a weight on demand %s', async (_, load, message) => {
+    const device = fakeDevice(full);
+    const weights = new Map<string, WeightSource>(weightsOf(2)).set('w1', { storage: 'f32', shape: [3], load });
+    expect((await failure(loadGraph(device, residualGraph(2), weights))).message).toMatch(message);
+    expect(device.counts).toMatchObject({ live: 0, liveBytes: 0 });
+  });
+
+  it('checks the stated shape of a weight on demand before anything is fetched or loaded', async () => {
+    const device = fakeDevice(full);
+    const load = (): never => {
+      throw new Error('fetched');
+    };
+    const weights = new Map<string, WeightSource>(weightsOf(2)).set('w1', { storage: 'f32', shape: [4], load });
+    expect((await failure(loadGraph(device, residualGraph(2), weights))).message).toMatch(
+      /^R011: weight w1 has shape \[4\]/,
+    );
+    expect(device.counts.loads).toBe(0);
+  });
+
+  it('refuses to be prepared where nothing runs at once, and frees what that took', async () => {
+    const device = fakeDevice(full);
+    using graph = await loadGraph(device, residualGraph(2), weightsOf(2));
+    const { live, liveBytes } = device.counts;
+    const error = await failure(graph.prepare({ B: 1, S: 1 }));
+    expect(error.message).toMatch(/^R028: .* cannot run a prepared graph on the calling thread; use run instead/);
+    expect(device.counts).toMatchObject({ live, liveBytes });
   });
 
   it('keeps any tensors, or all, with the values they had', async () => {

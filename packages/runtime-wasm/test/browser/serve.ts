@@ -8,8 +8,8 @@ const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-e
 
 const contentTypes: Readonly<Record<string, string>> = { js: 'text/javascript', html: 'text/html' };
 
-/** The files of the bundled page, by path; `index.html` loads them. */
-export async function bundlePage(): Promise<Map<string, string | Uint8Array>> {
+/** The files of the bundled page, by path; `index.html` loads them. `entry`: a file beside this one. */
+export async function bundlePage(entry = 'page.ts'): Promise<Map<string, string | Uint8Array>> {
   const output = await build({
     configFile: false,
     logLevel: 'error',
@@ -20,7 +20,7 @@ export async function bundlePage(): Promise<Map<string, string | Uint8Array>> {
       write: false,
       target: 'es2024',
       rollupOptions: {
-        input: fileURLToPath(new URL('page.ts', import.meta.url)),
+        input: fileURLToPath(new URL(entry, import.meta.url)),
         output: { entryFileNames: 'page.js' },
       },
     },
