@@ -65,7 +65,12 @@ export type Form =
       readonly together: number;
       readonly accumulators?: number;
       readonly deferred?: boolean;
-    };
+    }
+  /**
+   * Walks through one tree, `chunk` rows a grid step, sorted after `first` levels by the node they have reached; `together` of them
+   * interleaved, in loops labelled "rows" and "grouped".
+   */
+  | { readonly form: 'grouped'; readonly chunk: number; readonly first: number; readonly together: number };
 
 /**
  * One way to compute a unit, for numbers of rows from `from` up to, not including, `below` (absent: no end). The variants of

@@ -35,7 +35,7 @@ export function deferWalk(
   const extents = [...sums.map((s) => Sizes.constantOf(s.size)), Sizes.constantOf(descent.levels)];
   const count = extents.reduce<number>((product, n) => product * (n ?? Number.POSITIVE_INFINITY), 1);
   if (yielded === null || descent.type !== 'f32' || !(count >= 1 && count <= MOST_SAVED)) return null;
-  const locals = localsOf(yielded, descent);
+  const locals = yieldLocals(descent);
   if (locals.some((l) => l.type === 'bool')) return null;
 
   const { kernel } = body;
@@ -65,7 +65,7 @@ export function deferWalk(
     scope.emit(k.loop(level, k.i32(0), k.sizeExpr(descent.levels), at.block));
   };
 
-  const ready = apartFrom(yielded, rest, new Set(locals.map((l) => l.name))).map((part) => ({
+  const ready = partsApart(descent, rest).map((part) => ({
     part,
     buffer: kernel.scratch('yielded', shape, 'f32'),
   }));
@@ -91,9 +91,9 @@ export function deferWalk(
 }
 
 /** The walk's own names that its yield uses. */
-function localsOf(yielded: LayerExpr, descent: DescendExpr): readonly { name: string; type: LayerExpr['type'] }[] {
+export function yieldLocals(descent: DescendExpr): readonly { name: string; type: LayerExpr['type'] }[] {
   const used = new Set<string>();
-  visit(yielded, (e) => {
+  visit(descent.yield ?? descent.init, (e) => {
     if (e.kind === 'index' || e.kind === 'local') used.add(e.name);
   });
   const all = [
@@ -103,7 +103,15 @@ function localsOf(yielded: LayerExpr, descent: DescendExpr): readonly { name: st
   return all.filter((l) => used.has(l.name));
 }
 
-/** The largest parts of a yield that are the same for all outputs, depend on the walk, and take some computing. */
+/** The largest parts of a walk's yield that are the same for all outputs (`rest`), depend on the walk, and take some computing. */
+export const partsApart = (
+  descent: DescendExpr,
+  rest: ReadonlySet<string>,
+): readonly Extract<LayerExpr, { kind: 'op' | 'select' }>[] =>
+  descent.yield === null
+    ? []
+    : apartFrom(descent.yield, rest, new Set([descent.node, ...descent.lets.map((l) => l.name)]));
+
 function apartFrom(
   e: LayerExpr,
   rest: ReadonlySet<string>,

@@ -2,7 +2,7 @@
  * Lowering of Layer IR expressions to Kernel IR. Elementwise parts become expressions; reductions, descents, guarded
  * branches and checked accesses become statements of the current block, and the expression names their result.
  */
-import { type Expr as LayerExpr, Sizes } from '@espalier/ir';
+import { type Expr as LayerExpr, type Size, Sizes } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, KernelOp, Stmt } from '../kernel-ir/types.ts';
 import { accessesOf, alphaKey, placeOf, textOf } from './layer-expr.ts';
@@ -107,7 +107,7 @@ function lowerSelect(e: Extract<LayerExpr, { kind: 'select' }>, scope: Scope): E
   return k.ref(name, a.type);
 }
 
-const foldOps = { sum: 'add', prod: 'mul', max: 'max', min: 'min' } as const;
+export const foldOps = { sum: 'add', prod: 'mul', max: 'max', min: 'min' } as const;
 
 function lowerReduce(e: Reduce, scope: Scope): Expr {
   if (e.op === 'argmax' || e.op === 'argmin') return lowerArg(e, scope);
@@ -153,9 +153,33 @@ function lowerDescend(e: DescendExpr, scope: Scope): Expr {
 
 /** Writes the walk itself; `visit` writes what happens at each node of which level. Gives the walk's result, when it has one. */
 export function walk(e: DescendExpr, scope: Scope, visit: (body: Scope, level: Expr) => void): Expr | null {
+  const node = walkLevels(e, scope, { from: 0, to: e.levels, start: null }, visit);
+  if (e.result === null) return null;
+  const after = scope.inner();
+  after.bind(e.node, node);
+  const value = lowerExpr(e.result, after);
+  const name = scope.kernel.names.fresh('reached');
+  scope.emit(...after.block, k.letStmt(name, value));
+  return k.ref(name, value.type);
+}
+
+/** Some levels of a walk: from where it begins, or from the node `start`. */
+interface Levels {
+  readonly from: number;
+  readonly to: Size | number;
+  readonly start: Expr | null;
+}
+
+/** Writes some levels of a walk. Gives the node reached. */
+export function walkLevels(
+  e: DescendExpr,
+  scope: Scope,
+  { from, to, start }: Levels,
+  visit: (body: Scope, level: Expr) => void,
+): Expr {
   const { names } = scope.kernel;
   const node = names.fresh(e.node);
-  scope.emit(k.varStmt(node, lowerExpr(e.init, scope)));
+  scope.emit(k.varStmt(node, start ?? lowerExpr(e.init, scope)));
   const level = names.fresh('level');
   const body = scope.inner();
   body.bind(e.node, k.index(node));
@@ -168,14 +192,9 @@ export function walk(e: DescendExpr, scope: Scope, visit: (body: Scope, level: E
   if (e.trace !== null) record(e, e.trace, k.index(level), body);
   visit(body, k.index(level));
   body.emit(k.assign(node, lowerExpr(e.next, body)));
-  if (Sizes.constantOf(e.levels) !== 0) scope.emit(k.loop(level, k.i32(0), k.sizeExpr(e.levels), body.block));
-  if (e.result === null) return null;
-  const after = scope.inner();
-  after.bind(e.node, k.index(node));
-  const value = lowerExpr(e.result, after);
-  const name = names.fresh('reached');
-  scope.emit(...after.block, k.letStmt(name, value));
-  return k.ref(name, value.type);
+  const end = typeof to === 'number' ? k.i32(to) : k.sizeExpr(to);
+  if (!(end.kind === 'literal' && end.value <= from)) scope.emit(k.loop(level, k.i32(from), end, body.block));
+  return k.index(node);
 }
 
 const comparisons: ReadonlySet<string> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge']);
@@ -230,7 +249,7 @@ function closestOfChoice(
 }
 
 /** Stores the node and the score at this level. */
-function record(e: DescendExpr, trace: NonNullable<DescendExpr['trace']>, level: Expr, body: Scope): void {
+export function record(e: DescendExpr, trace: NonNullable<DescendExpr['trace']>, level: Expr, body: Scope): void {
   const at = [...trace.indices.map((i) => body.lookup(i.name)), level];
   const score = closestComparison(e.next, e.lets, body);
   const stores: Stmt[] = [

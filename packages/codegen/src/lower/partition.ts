@@ -202,7 +202,7 @@ export function walks(unit: RowsUnit): boolean {
   return unit.statements.some(({ statement }) => hasWalk(statement.value));
 }
 
-function hasWalk(e: Expr): boolean {
+export function hasWalk(e: Expr): boolean {
   return e.kind === 'descend' || childrenOf(e).some(hasWalk);
 }
 

@@ -61,7 +61,7 @@ export function lowerRows(
   else {
     const grid = kernel.names.fresh('row');
     const body = scope.inner();
-    const places = decode(k.index(grid), rows.map(k.sizeExpr), body);
+    const places = decodeGrid(k.index(grid), rows.map(k.sizeExpr), body);
     for (const member of unit.statements) lowerMember(member, places, body, exported, deferred);
     scope.emit(k.loop(grid, k.i32(0), k.sizeExpr(Sizes.product(rows)), body.block, { binding: 'grid', label: 'row' }));
   }
@@ -117,7 +117,7 @@ function lowerTogether(
   const body = scope.inner();
   const last = rows.at(-1) as Size;
   const extents = [...rows.slice(0, -1).map(k.sizeExpr), blockCount(last, together)];
-  const places = decode(k.index(grid), extents, body);
+  const places = decodeGrid(k.index(grid), extents, body);
   const from = k.mul(places.at(-1) as Expr, k.i32(together));
   const to = k.min(k.add(from, k.i32(together)), k.sizeExpr(last));
   const row = names.fresh('row');
@@ -130,7 +130,7 @@ function lowerTogether(
 }
 
 /** The index of each row axis from the grid step. */
-function decode(grid: Expr, extents: readonly Expr[], body: Scope): readonly Expr[] {
+export function decodeGrid(grid: Expr, extents: readonly Expr[], body: Scope): readonly Expr[] {
   if (extents.length <= 1) return extents.map(() => grid);
   let rest = grid;
   const places: Expr[] = new Array(extents.length);
@@ -209,7 +209,7 @@ function lowerMember(
 }
 
 /** Σ over indices of a walk, as it stands in a statement's value. */
-interface WalkChain extends SummedWalk {
+export interface WalkChain extends SummedWalk {
   readonly whole: LayerExpr;
 }
 
@@ -220,7 +220,7 @@ interface WalkTaken {
 }
 
 /** Walks that yield, under nothing but sums, whose route does not depend on the remaining axes. */
-function hoistableWalks(s: Statement, rest: readonly string[]): readonly WalkChain[] {
+export function hoistableWalks(s: Statement, rest: readonly string[]): readonly WalkChain[] {
   const names = new Set(rest);
   const found: WalkChain[] = [];
   const search = (e: LayerExpr): void => {

@@ -6,6 +6,7 @@ import { toSizeExpr } from '../size-expr.ts';
 import type { Variant } from '../target.ts';
 import { lowerContract } from './contract.ts';
 import { lowerGeneric } from './generic.ts';
+import { lowerGrouped } from './grouped-walk.ts';
 import type { Unit } from './partition.ts';
 import { lowerRows, rowSizes } from './rows.ts';
 import { lowerTile } from './tile.ts';
@@ -53,6 +54,7 @@ export function lowerUnit(
     case 'generic':
       return lowerGeneric(unit.statement, layer, name);
     case 'rows':
+      if (form.form === 'grouped') return lowerGrouped(unit, layer, form, name);
       return lowerRows(unit, layer, exported, name, form.form === 'rows' ? form : undefined);
     case 'contract': {
       if (form.form === 'tile') return lowerTile(unit, layer, form, name);

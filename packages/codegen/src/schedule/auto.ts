@@ -76,8 +76,10 @@ export function defaultSchedule(
     }
   };
   consider(kernel.body, null);
-  const rows: Step = { step: 'interleave', loop: 'rows', by: together };
-  if (together > 1) trial.accept(apart.length === 0 ? rows : { ...rows, apart });
+  for (const loop of together > 1 ? ['rows', 'grouped'] : []) {
+    const step: Step = { step: 'interleave', loop, by: together };
+    trial.accept(apart.length === 0 ? step : { ...step, apart });
+  }
   return trial.steps;
 }
 

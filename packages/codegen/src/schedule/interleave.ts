@@ -29,7 +29,7 @@ export function interleaveRows(kernel: Kernel, { loop: label, by, apart = [] }: 
   if (loop.binding !== 'serial') return 'only serial loops can be interleaved';
   if (!(Number.isInteger(by) && by >= 2)) return `${by} iterations at once`;
   const own = privateTo(loop, kernel);
-  const why = dependence(loop.index, withoutBuffers(loop.body, own)) ?? shared(loop, kernel, own);
+  const why = dependence(loop.index, withoutBuffers(loop.body, own)) ?? shared(loop);
   if (why !== null) return why;
 
   const buffers: KernelBuffer[] = [...kernel.buffers];
@@ -63,15 +63,11 @@ function privateTo(loop: For, kernel: Kernel): ReadonlySet<string> {
 }
 
 /** What iterations have in common that one of them may change. */
-function shared(loop: For, kernel: Kernel, own: ReadonlySet<string>): string | null {
+function shared(loop: For): string | null {
   const defined = namesDefined(loop.body);
   let why: string | null = null;
   visitStatements(loop.body, (s) => {
     if (s.kind === 'assign' && !defined.has(s.name)) why ??= `${s.name} is carried from one iteration to the next`;
-    if (s.kind === 'store' && !own.has(s.buffer)) {
-      const buffer = kernel.buffers.find((b) => b.name === s.buffer);
-      if (buffer?.space === 'private') why ??= `${s.buffer} is used outside the loop`;
-    }
     if (s.kind === 'barrier' || s.kind === 'fragment' || s.kind === 'mma') why ??= `${s.kind} in the loop`;
   });
   return why;

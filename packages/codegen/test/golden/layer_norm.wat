@@ -66,7 +66,7 @@
         (local.set $i_1_2 (i32.const 4))
         (loop $l4 ;; i_1_tail
           (local.set $shared_1 (f32.sub (f32.load (i32.add (local.get $fixed_7) (i32.mul (i32.const 4) (local.get $i_1_2)))) (local.get $mean_1)))
-          (local.set $sum_1 (f32.add (f32.mul (local.get $shared_1) (local.get $shared_1)) (local.get $sum_1)))
+          (local.set $sum_1 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (local.get $shared_1)) (f32x4.splat (local.get $shared_1)) (f32x4.splat (local.get $sum_1)))))
           (local.set $i_1_2 (i32.add (local.get $i_1_2) (i32.const 1)))
           (br_if $l4 (i32.lt_s (local.get $i_1_2) (i32.const 7)))
         )
@@ -90,7 +90,7 @@
         (local.set $d_2 (i32.const 4))
         (loop $l6 ;; d_tail
           (local.set $shared_3 (i32.mul (i32.const 4) (local.get $d_2)))
-          (f32.store (i32.add (local.get $fixed_10) (local.get $shared_3)) (f32.add (f32.mul (f32.div (f32.sub (f32.load (i32.add (local.get $fixed_11) (local.get $shared_3))) (local.get $mean_1)) (local.get $fixed_3)) (f32.load (i32.add (local.get $g.ptr) (local.get $shared_3)))) (f32.load (i32.add (local.get $b.ptr) (local.get $shared_3)))))
+          (f32.store (i32.add (local.get $fixed_10) (local.get $shared_3)) (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.div (f32.sub (f32.load (i32.add (local.get $fixed_11) (local.get $shared_3))) (local.get $mean_1)) (local.get $fixed_3))) (f32x4.splat (f32.load (i32.add (local.get $g.ptr) (local.get $shared_3)))) (f32x4.splat (f32.load (i32.add (local.get $b.ptr) (local.get $shared_3)))))))
           (local.set $d_2 (i32.add (local.get $d_2) (i32.const 1)))
           (br_if $l6 (i32.lt_s (local.get $d_2) (i32.const 7)))
         )

@@ -55,7 +55,7 @@
           (local.set $i_3 (i32.const 4))
           (loop $l3 ;; i_tail
             (local.set $shared_1 (i32.mul (i32.const 4) (local.get $i_3)))
-            (local.set $sum (f32.add (f32.mul (f32.load (i32.add (local.get $fixed_2) (local.get $shared_1))) (f32.load (i32.add (local.get $fixed_3) (local.get $shared_1)))) (local.get $sum)))
+            (local.set $sum (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load (i32.add (local.get $fixed_2) (local.get $shared_1)))) (f32x4.splat (f32.load (i32.add (local.get $fixed_3) (local.get $shared_1)))) (f32x4.splat (local.get $sum)))))
             (local.set $i_3 (i32.add (local.get $i_3) (i32.const 1)))
             (br_if $l3 (i32.lt_s (local.get $i_3) (i32.const 5)))
           )
@@ -94,7 +94,7 @@
           (local.set $fixed_8 (i32.add (local.get $fixed_9) (local.get $shared_4)))
           (local.set $j_1 (i32.const 0))
           (loop $l7 ;; j_1
-            (local.set $sum_2 (f32.add (f32.mul (f32.load (i32.add (local.get $h_1.ptr) (i32.mul (i32.const 4) (local.get $j_1)))) (f32.load (i32.add (local.get $fixed_8) (i32.mul (i32.const 12) (local.get $j_1))))) (local.get $sum_2)))
+            (local.set $sum_2 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load (i32.add (local.get $h_1.ptr) (i32.mul (i32.const 4) (local.get $j_1))))) (f32x4.splat (f32.load (i32.add (local.get $fixed_8) (i32.mul (i32.const 12) (local.get $j_1))))) (f32x4.splat (local.get $sum_2)))))
             (local.set $j_1 (i32.add (local.get $j_1) (i32.const 1)))
             (br_if $l7 (i32.lt_s (local.get $j_1) (i32.const 4)))
           )
@@ -207,9 +207,9 @@
               (loop $l4 ;; i_tail
                 (local.set $shared_2 (i32.mul (i32.const 4) (local.get $i_4)))
                 (local.set $shared_3 (i32.add (local.get $fixed_4) (local.get $shared_2)))
-                (local.set $sum_3 (f32.add (f32.mul (f32.load (local.get $shared_3)) (f32.load (i32.add (local.get $fixed_5) (local.get $shared_2)))) (local.get $sum_3)))
-                (local.set $sum_6 (f32.add (f32.mul (f32.load offset=20 (local.get $shared_3)) (f32.load (i32.add (local.get $fixed_6) (local.get $shared_2)))) (local.get $sum_6)))
-                (local.set $sum_9 (f32.add (f32.mul (f32.load offset=40 (local.get $shared_3)) (f32.load (i32.add (local.get $fixed_7) (local.get $shared_2)))) (local.get $sum_9)))
+                (local.set $sum_3 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load (local.get $shared_3))) (f32x4.splat (f32.load (i32.add (local.get $fixed_5) (local.get $shared_2)))) (f32x4.splat (local.get $sum_3)))))
+                (local.set $sum_6 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load offset=20 (local.get $shared_3))) (f32x4.splat (f32.load (i32.add (local.get $fixed_6) (local.get $shared_2)))) (f32x4.splat (local.get $sum_6)))))
+                (local.set $sum_9 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load offset=40 (local.get $shared_3))) (f32x4.splat (f32.load (i32.add (local.get $fixed_7) (local.get $shared_2)))) (f32x4.splat (local.get $sum_9)))))
                 (local.set $i_4 (i32.add (local.get $i_4) (i32.const 1)))
                 (br_if $l4 (i32.lt_s (local.get $i_4) (i32.const 5)))
               )
@@ -280,9 +280,9 @@
               (loop $l8 ;; j_1
                 (local.set $shared_10 (i32.mul (i32.const 4) (local.get $j_3)))
                 (local.set $shared_11 (i32.mul (i32.const 12) (local.get $j_3)))
-                (local.set $sum_5 (f32.add (f32.mul (f32.load (i32.add (local.get $h_1.ptr) (local.get $shared_10))) (f32.load (i32.add (local.get $fixed_18) (local.get $shared_11)))) (local.get $sum_5)))
-                (local.set $sum_8 (f32.add (f32.mul (f32.load (i32.add (local.get $h_1_1.ptr) (local.get $shared_10))) (f32.load (i32.add (local.get $fixed_19) (local.get $shared_11)))) (local.get $sum_8)))
-                (local.set $sum_11 (f32.add (f32.mul (f32.load (i32.add (local.get $h_1_2.ptr) (local.get $shared_10))) (f32.load (i32.add (local.get $fixed_20) (local.get $shared_11)))) (local.get $sum_11)))
+                (local.set $sum_5 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load (i32.add (local.get $h_1.ptr) (local.get $shared_10)))) (f32x4.splat (f32.load (i32.add (local.get $fixed_18) (local.get $shared_11)))) (f32x4.splat (local.get $sum_5)))))
+                (local.set $sum_8 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load (i32.add (local.get $h_1_1.ptr) (local.get $shared_10)))) (f32x4.splat (f32.load (i32.add (local.get $fixed_19) (local.get $shared_11)))) (f32x4.splat (local.get $sum_8)))))
+                (local.set $sum_11 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load (i32.add (local.get $h_1_2.ptr) (local.get $shared_10)))) (f32x4.splat (f32.load (i32.add (local.get $fixed_20) (local.get $shared_11)))) (f32x4.splat (local.get $sum_11)))))
                 (local.set $j_3 (i32.add (local.get $j_3) (i32.const 1)))
                 (br_if $l8 (i32.lt_s (local.get $j_3) (i32.const 4)))
               )
@@ -331,7 +331,7 @@
               (local.set $i_13 (i32.const 4))
               (loop $l12 ;; i_tail
                 (local.set $shared_16 (i32.mul (i32.const 4) (local.get $i_13)))
-                (local.set $sum_12 (f32.add (f32.mul (f32.load (i32.add (local.get $fixed_30) (local.get $shared_16))) (f32.load (i32.add (local.get $fixed_31) (local.get $shared_16)))) (local.get $sum_12)))
+                (local.set $sum_12 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load (i32.add (local.get $fixed_30) (local.get $shared_16)))) (f32x4.splat (f32.load (i32.add (local.get $fixed_31) (local.get $shared_16)))) (f32x4.splat (local.get $sum_12)))))
                 (local.set $i_13 (i32.add (local.get $i_13) (i32.const 1)))
                 (br_if $l12 (i32.lt_s (local.get $i_13) (i32.const 5)))
               )
@@ -370,7 +370,7 @@
               (local.set $fixed_36 (i32.add (local.get $fixed_37) (local.get $shared_19)))
               (local.set $j_9 (i32.const 0))
               (loop $l16 ;; j_1
-                (local.set $sum_14 (f32.add (f32.mul (f32.load (i32.add (local.get $h_1.ptr) (i32.mul (i32.const 4) (local.get $j_9)))) (f32.load (i32.add (local.get $fixed_36) (i32.mul (i32.const 12) (local.get $j_9))))) (local.get $sum_14)))
+                (local.set $sum_14 (f32x4.extract_lane 0 (f32x4.relaxed_madd (f32x4.splat (f32.load (i32.add (local.get $h_1.ptr) (i32.mul (i32.const 4) (local.get $j_9))))) (f32x4.splat (f32.load (i32.add (local.get $fixed_36) (i32.mul (i32.const 12) (local.get $j_9))))) (f32x4.splat (local.get $sum_14)))))
                 (local.set $j_9 (i32.add (local.get $j_9) (i32.const 1)))
                 (br_if $l16 (i32.lt_s (local.get $j_9) (i32.const 4)))
               )

@@ -142,11 +142,12 @@ function printLoad(e: Extract<Expr, { kind: 'load' }>, c: Context): string {
 function printOp(e: Extract<Expr, { kind: 'op' }>, c: Context): string {
   const args = e.args.map((a) => print(a, c));
   if (e.op === 'fma') {
-    if (e.type.lanes === 4) {
-      if (c.relaxed) return `(f32x4.relaxed_madd ${args.join(' ')})`;
-      return `(f32x4.add (f32x4.mul ${args[0]} ${args[1]}) ${args[2]})`;
-    }
-    return `(f32.add (f32.mul ${args[0]} ${args[1]}) ${args[2]})`;
+    if (e.type.lanes === 4 && c.relaxed) return `(f32x4.relaxed_madd ${args.join(' ')})`;
+    // There is no scalar instruction, but a loop's tail must round as its vectors do.
+    if (c.relaxed)
+      return `(f32x4.extract_lane 0 (f32x4.relaxed_madd ${args.map((a) => `(f32x4.splat ${a})`).join(' ')}))`;
+    const shape = e.type.lanes === 4 ? 'f32x4' : 'f32';
+    return `(${shape}.add (${shape}.mul ${args[0]} ${args[1]}) ${args[2]})`;
   }
   if (e.op === 'select') {
     const [condition, then, otherwise] = args;
