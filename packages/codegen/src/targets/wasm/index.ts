@@ -26,7 +26,7 @@ export const wasm: Target = {
     const columns = columnsOf(unit) ?? machine.tile.columns;
     const block = { rows: BLOCK_ROWS, columns: blockColumns(columns, machine), depth: STRETCH };
     const many: Form = { form: 'blocks', ...block, registers: machine.tile };
-    if (columns % machine.fewTile.columns !== 0) return [{ name: '', from: 0, form: many }];
+    if (columns < machine.fewTile.columns) return [{ name: '', from: 0, form: many }];
     return [
       { name: 'few', from: 0, below: FEW_ROWS, form: { form: 'blocks', ...block, registers: machine.fewTile } },
       { name: '', from: FEW_ROWS, form: many },
@@ -97,8 +97,11 @@ const ROWS_TOGETHER = 4;
 /** Longest stretch of a sum: a panel's part of it fits the nearest cache. */
 const STRETCH = 256;
 
-/** Columns of a grid step: a whole number of panels that divides the width, so that no block has a tail; else all columns. */
+/** Columns of a grid step: a whole number of panels that divides the width, so that no block has a tail; else as many as usual. */
 function blockColumns(columns: number, { panel }: WasmMachine): number {
-  for (let block = 64; block >= panel; block -= panel) if (columns % block === 0) return block;
-  return columns;
+  for (let block = BLOCK_COLUMNS; block >= panel; block -= panel) if (columns % block === 0) return block;
+  return Math.min(columns, BLOCK_COLUMNS);
 }
+
+/** Columns of a grid step: their weights, 768 deep, stay in the second cache while the rows pass. */
+const BLOCK_COLUMNS = 64;
