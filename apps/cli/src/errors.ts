@@ -13,6 +13,7 @@ export const usageErrorCodes = {
   U008: 'a schedule file that cannot be read',
   U009: 'a folder that cannot be written',
   U010: 'a capability that no target has, or a value it cannot take',
+  U011: 'a command whose package is not installed',
 } as const;
 
 export type UsageErrorCode = keyof typeof usageErrorCodes;

@@ -87,6 +87,7 @@ Exit code: 0 done, 1 it could not be done or a check failed, 2 a mistake in the 
   addExplain(root, around, outcome);
   addSimulate(root, around, outcome);
   addLists(root, around, outcome);
+  addBench(root, around, outcome);
   addCompletion(root, around, outcome);
   return root;
 }
@@ -197,6 +198,21 @@ function addLists(root: Command, around: Surroundings, outcome: Outcome): void {
     .option('--json', 'as JSON')
     .action(async (layer: string | undefined, flags) => {
       outcome.code = await (await import('./commands/list.ts')).layersCommand(layer, flags, around);
+    });
+}
+
+function addBench(root: Command, around: Surroundings, outcome: Outcome): void {
+  root
+    .command('bench')
+    .summary('time generated kernels beside their peers')
+    .description(
+      'Times generated WebAssembly kernels beside their peers, after checking every output. Needs the package @espalier/app-bench; `espalier bench --help` is its own.',
+    )
+    .argument('[options...]', "the bench's own options")
+    .allowUnknownOption()
+    .helpOption(false)
+    .action(async (_options, _flags, command: Command) => {
+      outcome.code = await (await import('./commands/bench.ts')).benchOf(command.args, around);
     });
 }
 

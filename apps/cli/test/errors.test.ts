@@ -173,6 +173,8 @@ describe('mistakes', () => {
 
   it('meet every code', () => {
     const met = new Set(mistakes.map(([, , first]) => first.slice(0, 4)));
+    // In this repository the bench is installed: bench.test.ts asks for one that isn't.
+    met.add('U011');
     expect(Object.keys(usageErrorCodes).filter((code) => !met.has(code))).toEqual([]);
   });
 

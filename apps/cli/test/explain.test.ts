@@ -14,10 +14,10 @@ describe('explain', () => {
     expect(code).toBe(0);
     expect(out).toContain('layer fff(T, D, O, trees, depth; activation = gelu, rule = gt) {');
     expect(out).toContain('open until it runs: T');
-    expect(out).toMatch(/^ {2}k0 {2}descend$/m);
+    expect(out).toMatch(/^ {2}k0_few {2}descend\b/m);
     expect(out).toContain('{"step":"vectorise"');
-    expect(out).toContain('kernel k0(T) // descend:');
-    expect(out).toContain('(func (export "k0")');
+    expect(out).toContain('kernel k0_few(T) // descend:');
+    expect(out).toContain('(func (export "k0_few")');
     expect(out).not.toContain('\u001b');
   });
 
@@ -27,14 +27,14 @@ describe('explain', () => {
     expect(seen).toEqual(stageNames(wasm));
     for (const pass of ['lower', 'expand-math']) {
       const one = await espalier(`${FFF} --target wasm --after ${pass}`);
-      expect(one.out).toMatch(new RegExp(`^── k0 after ${pass} `));
+      expect(one.out).toMatch(new RegExp(`^── k0_few after ${pass} `));
       expect(one.out.includes('erf(')).toBe(pass === 'lower');
     }
   });
 
   it('shows what a pass changes', async () => {
     const { out } = await espalier(`${FFF} --target wasm --diff expand-math`);
-    expect(out).toMatch(/^── k0: hoist → expand-math, −\d+ \+\d+ lines/);
+    expect(out).toMatch(/^── k0_few: hoist → expand-math, −\d+ \+\d+ lines/);
     expect(out).toMatch(/^-.*erf\(/m);
     expect(out).toMatch(/^\+ +(?:let|var) erf_/m);
     expect((await espalier(`${FFF} --target wasm --diff lower`)).out).toContain('lower comes first');

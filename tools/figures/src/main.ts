@@ -1,9 +1,8 @@
-/** `pnpm figures`: prints the first figures, each beside its baseline. Ratios mean something; single figures drift with the machine. */
+/** `pnpm figures`: how long a start takes, cold and warm, beside ONNX Runtime; `pnpm bench` times layers and models. Ratios mean something; single figures drift with the machine. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { layerFigures } from './layers.ts';
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -62,4 +61,3 @@ for (const model of ['tiny-ultrafastbert', 'tiny-bert']) {
 rmSync(folder, { recursive: true, force: true });
 const layer = Array.from({ length: TIMES }, () => start('layer').cold);
 print(`\ncompiling the five kernels of a BERT-base layer, cold, assembler loaded: ${ms(layer)}`);
-await layerFigures(print);

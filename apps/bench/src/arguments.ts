@@ -1,0 +1,136 @@
+/** The command line of the bench. */
+import { parseArgs } from 'node:util';
+import { baselines } from './baselines/index.ts';
+import { type Mode, modes } from './own.ts';
+
+export interface Arguments {
+  readonly filter: string;
+  readonly tokens: readonly number[];
+  readonly threads: readonly number[];
+  readonly modes: readonly Mode[];
+  readonly baselines: readonly string[];
+  readonly seconds: number;
+  readonly seed: number;
+  readonly long: boolean;
+  readonly paper: boolean;
+  readonly list: boolean;
+  readonly help: boolean;
+  readonly json: string | null;
+  readonly html: string | null;
+  readonly coloured: boolean;
+}
+
+/** A mistake in the arguments, with a way out. Exit code 2. */
+export class UsageError extends Error {}
+
+export const HELP = `espalier bench [options]
+
+Times generated WebAssembly kernels beside their peers: in one process, in turns, after every output
+was compared with the float64 interpreter. Random weights and inputs; times past the engine's tier-up.
+
+--filter WORDS     only groups whose name has all these words, e.g. "tree 128"
+--tokens LIST      rows of the input (default 1,128,1024; with --long also 16384)
+--threads LIST     threads (default 1)
+--modes LIST       plain (128-bit), wide (256-bit where the engine fuses; Node only) (default both)
+--baselines LIST   ${baselines.map((b) => b.name).join(', ')} (default all); none
+--seconds N        of turns for each group (default 4)
+--seed N           of weights and inputs (default: a fresh one, printed)
+--long             also 16,384 tokens and dense layers of 4095 neurons: some minutes
+--paper            the comparisons of the UltraFastBERT paper, published beside measured
+--list             the groups, and nothing else
+--json FILE        results as data
+--html FILE        results as a page with plots
+--no-color         no colours (NO_COLOR is honoured too)
+--help, -h         this text
+
+Exit code: 0 done, 1 somebody's output was wrong, 2 a mistake in the arguments. Ctrl-C ends early with what there is.
+`;
+
+const OPTIONS = {
+  filter: { type: 'string' },
+  tokens: { type: 'string' },
+  threads: { type: 'string' },
+  modes: { type: 'string' },
+  baselines: { type: 'string' },
+  seconds: { type: 'string' },
+  seed: { type: 'string' },
+  long: { type: 'boolean' },
+  paper: { type: 'boolean' },
+  list: { type: 'boolean' },
+  json: { type: 'string' },
+  html: { type: 'string' },
+  'no-color': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** Throws UsageError. */
+export function readArguments(
+  given: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+  isTerminal: boolean,
+): Arguments {
+  let values: ReturnType<typeof parse>['values'];
+  try {
+    values = parse(given).values;
+  } catch (error) {
+    throw new UsageError(
+      `${(error as Error).message.split('. ')[0]}. It knows ${Object.keys(OPTIONS)
+        .map((o) => `--${o}`)
+        .join(', ')}.`,
+    );
+  }
+  const long = values.long === true;
+  const paper = values.paper === true;
+  const seconds = Number(values.seconds ?? 4);
+  if (!(seconds > 0)) throw new UsageError(`--seconds is "${values.seconds}"; give a number above 0`);
+  const usual = paper ? [16384] : long ? [1, 128, 1024, 16384] : [1, 128, 1024];
+  return {
+    filter: values.filter ?? '',
+    tokens: whole('tokens', values.tokens, usual),
+    threads: whole('threads', values.threads, [1]),
+    modes: among('modes', values.modes, modes, paper ? ['wide'] : ['plain', 'wide']),
+    baselines:
+      values.baselines === 'none'
+        ? ['none']
+        : among(
+            'baselines',
+            values.baselines,
+            baselines.map((b) => b.name),
+            [],
+          ),
+    seconds,
+    seed: whole('seed', values.seed, [Math.floor(Math.random() * 2 ** 31)])[0] as number,
+    long,
+    paper,
+    list: values.list === true,
+    help: values.help === true,
+    json: values.json ?? null,
+    html: values.html ?? null,
+    coloured: values['no-color'] !== true && isTerminal && !environment['NO_COLOR'],
+  };
+}
+
+const parse = (given: readonly string[]) => parseArgs({ args: [...given], options: OPTIONS, strict: true });
+
+function whole(name: string, text: string | undefined, usual: readonly number[]): readonly number[] {
+  if (text === undefined) return usual;
+  return text.split(',').map((part) => {
+    const n = Number(part);
+    if (part.trim() === '' || !Number.isInteger(n) || n < (name === 'seed' ? 0 : 1))
+      throw new UsageError(`--${name} has "${part}"; give whole numbers from 1, with commas between: --${name} 1,128`);
+    return n;
+  });
+}
+
+function among<T extends string>(
+  name: string,
+  text: string | undefined,
+  known: readonly T[],
+  usual: readonly T[],
+): readonly T[] {
+  if (text === undefined) return usual;
+  const picked = text.split(',');
+  const unknown = picked.find((p) => !known.includes(p as T));
+  if (unknown !== undefined) throw new UsageError(`--${name} has "${unknown}"; it knows ${known.join(', ')}`);
+  return known.filter((k) => picked.includes(k));
+}

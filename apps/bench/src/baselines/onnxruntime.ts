@@ -1,0 +1,59 @@
+/** ONNX Runtime on our own export of the same graph: its native build for Node, and its WebAssembly build. */
+import { Sizes } from '@espalier/ir';
+import { exportOnnx } from '@espalier/onnx';
+import type { Baseline, Contender, Work } from '../contract.ts';
+
+/** What both builds have in common. */
+interface Runtime {
+  readonly InferenceSession: {
+    create(
+      model: Uint8Array,
+      options: object,
+    ): Promise<{
+      run(feeds: object): Promise<Record<string, { readonly data: unknown }>>;
+      release(): Promise<void>;
+    }>;
+  };
+  readonly Tensor: new (type: 'float32' | 'int32', data: Float32Array | Int32Array, dims: readonly number[]) => object;
+}
+
+async function contender({ InferenceSession, Tensor }: Runtime, work: Work, options: object): Promise<Contender> {
+  const session = await InferenceSession.create(exportOnnx(work.graph), options);
+  const dims = new Map(Object.entries(work.dims));
+  const feeds = Object.fromEntries(
+    Object.entries(work.inputs).map(([name, data]) => {
+      const shape = (work.graph.tensors.get(name)?.shape ?? []).map((s) => Sizes.evaluate(s, dims));
+      return [name, new Tensor(data instanceof Float32Array ? 'float32' : 'int32', data, shape)];
+    }),
+  );
+  let last: Record<string, { readonly data: unknown }> = {};
+  return {
+    run: async () => {
+      last = await session.run(feeds);
+    },
+    output: () => last[work.graph.outputs[0] ?? '']?.data as Float32Array,
+    dispose: () => session.release(),
+  };
+}
+
+export const onnxruntimeNode: Baseline = {
+  name: 'onnxruntime-node',
+  title: 'ONNX Runtime, native build for Node',
+  kinds: ['dense', 'encoder'],
+  prepare: async (work, threads) =>
+    contender((await import('onnxruntime-node')) as unknown as Runtime, work, {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+    }),
+};
+
+export const onnxruntimeWeb: Baseline = {
+  name: 'onnxruntime-web',
+  title: 'ONNX Runtime, WebAssembly build, run in Node',
+  kinds: ['dense', 'encoder'],
+  prepare: async (work, threads) => {
+    const web = await import('onnxruntime-web');
+    web.env.wasm.numThreads = threads;
+    return contender(web as unknown as Runtime, work, { executionProviders: ['wasm'] });
+  },
+};

@@ -1,0 +1,10 @@
+/** The bench as a library: works, contenders, measuring, and what is made of the results. */
+export * from './bench.ts';
+export * from './cli.ts';
+export * from './contract.ts';
+export * from './measure.ts';
+export * from './plan.ts';
+export { pageOf } from './report/html.ts';
+export { groupText, headText, tailText } from './report/text.ts';
+export * from './results.ts';
+export { denseWork, encoderWork, treeWork } from './works.ts';

@@ -1,0 +1,33 @@
+/** Our own kernels as contenders: plain 128-bit, or 256-bit where the engine fuses; inputs and outputs stay in WebAssembly's memory. */
+import { compileGraph, wasm } from '@espalier/codegen';
+import { loadGraph } from '@espalier/runtime';
+import { openWasm, wasmCapabilities } from '@espalier/runtime-wasm';
+import type { Absence, Contender, Work } from './contract.ts';
+
+/** In this order: 128-bit kernels must have been timed before the engine is told to fuse, which it then does for all. */
+export const modes = ['plain', 'wide'] as const;
+export type Mode = (typeof modes)[number];
+
+/** Gets ready; an Absence where the engine can't do what the mode asks. */
+export async function prepareOwn(work: Work, mode: Mode, threads: number): Promise<Contender | Absence> {
+  const device = await openWasm({ threads, wide: mode === 'wide' ? 'auto' : false });
+  const refusal = device.info.capabilities['simd-256-refused'];
+  if (mode === 'wide' && refusal !== undefined) {
+    device[Symbol.dispose]();
+    return { reason: String(refusal) };
+  }
+  const capabilities = wasmCapabilities(device.info);
+  const compiled = await compileGraph(work.graph, { target: wasm, capabilities });
+  const graph = await loadGraph(device, compiled, work.graph.weights);
+  const prepared = await graph.prepare(work.dims);
+  for (const [name, data] of Object.entries(work.inputs)) prepared.inputs[name]?.set(data);
+  return {
+    run: threads === 1 ? () => prepared.runSync() : async () => void (await prepared.run()),
+    output: () => Float32Array.from(prepared.outputs[work.graph.outputs[0] ?? ''] as Float32Array),
+    dispose: () => {
+      prepared[Symbol.dispose]();
+      graph[Symbol.dispose]();
+      device[Symbol.dispose]();
+    },
+  };
+}

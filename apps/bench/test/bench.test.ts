@@ -1,0 +1,105 @@
+/** The bench itself, small: contenders are checked before they are timed, and the whole way from weights to text. No time is asserted. */
+import { interpretGraph } from '@espalier/ir';
+import { describe, expect, it } from 'vitest';
+import { baselines } from '../src/baselines/index.ts';
+import { isAbsent, runBench, type Work } from '../src/index.ts';
+import { prepareOwn } from '../src/own.ts';
+import type { Group } from '../src/plan.ts';
+import { denseWork, encoderWork, treeWork } from '../src/works.ts';
+
+const seed = Math.floor(Math.random() * 2 ** 31);
+const pace = { seconds: 0.05, turn: 1, warmUp: 0.05 };
+const group = (kind: 'dense' | 'tree', size: number, tokens: number): Group => ({
+  name: `${kind} small`,
+  kind,
+  tokens,
+  threads: 1,
+  mode: 'plain',
+  size,
+  width: 20,
+});
+
+/** What a contender computes for a piece of work, compared with the interpreter. */
+async function errorOf(work: Work, prepare: (work: Work) => ReturnType<typeof prepareOwn>): Promise<number | string> {
+  const contender = await prepare(work);
+  if (isAbsent(contender)) return contender.reason;
+  await contender.run();
+  const y = await contender.output();
+  let worst = 0;
+  for (const { row, values } of work.expected)
+    values.forEach((v, o) => {
+      worst = Math.max(worst, Math.abs(v - (y[row * values.length + o] as number)));
+    });
+  await contender.dispose();
+  return worst;
+}
+
+describe.each(baselines)('$name', (baseline) => {
+  const works = [
+    denseWork(33, 7, seed, 20),
+    denseWork(8, 1, seed, 12),
+    treeWork(3, 9, seed, 20),
+    treeWork(6, 1, seed, 13),
+  ];
+  const own = works.filter((w) => baseline.kinds.includes(w.kind));
+  it.each(own.map((w) => [`${w.name}, ${w.tokens} tokens`, w] as const))(
+    `computes %s (seed ${seed})`,
+    async (_, work) => {
+      const error = await errorOf(work, (w) => baseline.prepare(w, 1));
+      // Absent is an answer, but not of what this repository depends on.
+      if (typeof error === 'string') {
+        expect(baseline.name).not.toMatch(/onnxruntime|tfjs/);
+        process.stdout.write(`${baseline.name} skipped: ${error}\n`);
+      } else expect(error).toBeLessThan(work.allowed);
+    },
+  );
+});
+
+it('gives encoders that the interpreter agrees with', async () => {
+  for (const block of ['dense', 'tree', 'none'] as const) {
+    const work = encoderWork(1, block, 2, seed);
+    const run = interpretGraph(work.graph, { dims: work.dims, inputs: work.inputs });
+    const expected = run.tensors.get(work.graph.outputs[0] ?? '') as ArrayLike<number>;
+    const contender = await prepareOwn(work, 'plain', 1);
+    if (isAbsent(contender)) throw new Error(contender.reason);
+    await contender.run();
+    const found = await contender.output();
+    expect(found.length).toBe(expected.length);
+    const apart = found.reduce((m, v, i) => Math.max(m, Math.abs(v - (expected[i] as number))), 0);
+    expect(apart).toBeLessThan(2e-4);
+    await contender.dispose();
+  }
+});
+
+it('measures layers from weights to results', async () => {
+  const said: string[] = [];
+  const results = await runBench({
+    groups: [group('dense', 16, 3), group('tree', 2, 5)],
+    seed,
+    pace,
+    baselines: ['onnxruntime-node'],
+    command: 'test',
+    progress: (text) => said.push(text),
+  });
+  const [dense, tree] = results.results;
+  expect(dense?.rows.map((r) => r.name)).toEqual(['espalier', 'onnxruntime-node']);
+  expect(tree?.rows.map((r) => r.name)).toEqual([
+    'espalier',
+    'espalier, dense 7',
+    'onnxruntime-node, dense 7',
+    'espalier, dense 3',
+  ]);
+  expect(tree?.note).toMatch(/^\d+ of \d+ leaves reached$/);
+  for (const { rows, rejected, skipped } of results.results) {
+    expect(rejected).toEqual([]);
+    expect(skipped).toEqual([]);
+    expect(rows[0]?.ratio).toBe(undefined);
+    for (const row of rows) {
+      expect(row.turns).toBeGreaterThanOrEqual(3);
+      expect(row.time.low).toBeLessThanOrEqual(row.time.median);
+      expect(row.error).toBeLessThan(1e-4);
+    }
+  }
+  expect(results.seed).toBe(seed);
+  expect(said.some((s) => s.includes('preparing onnxruntime-node'))).toBe(true);
+});
