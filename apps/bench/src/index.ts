@@ -7,4 +7,6 @@ export * from './plan.ts';
 export { pageOf } from './report/html.ts';
 export { groupText, headText, tailText } from './report/text.ts';
 export * from './results.ts';
+export { tuneCommand } from './tune/command.ts';
+export { type Choice, type TuneOptions, type TuningFile, tuneLayer } from './tune/tune.ts';
 export { denseWork, encoderWork, treeWork } from './works.ts';

@@ -5,6 +5,7 @@ import { UsageError } from './errors.ts';
 import type { LayerFlags } from './layer-source.ts';
 import { readSchedules } from './schedule-file.ts';
 import { capabilitiesFor, findTargets, targetNames } from './targets.ts';
+import { withTuning } from './tuning-file.ts';
 import type { WatchOptions } from './watch.ts';
 
 export interface CodeFlags extends LayerFlags {
@@ -12,6 +13,7 @@ export interface CodeFlags extends LayerFlags {
   readonly capability?: readonly string[];
   readonly strategy: 'best' | 'generic';
   readonly schedule?: string;
+  readonly tuning?: string;
 }
 
 /** A target with the capabilities it is compiled for. */
@@ -26,14 +28,15 @@ export function needed(value: string | undefined, option: string, example: strin
   throw new UsageError('U001', `${option} is missing`, `${option} takes e.g. ${example}; --help says more.`);
 }
 
-/** The targets that were asked for. Throws UsageError as `findTargets` and `capabilitiesFor`. */
+/** The targets that were asked for. Throws UsageError as `findTargets`, `capabilitiesFor` and `withTuning`. */
 export async function askedTargets(
-  flags: Pick<CodeFlags, 'target' | 'capability'>,
+  flags: Pick<CodeFlags, 'target' | 'capability' | 'tuning'>,
   cwd: string,
 ): Promise<readonly AskedTarget[]> {
   const found = await findTargets(needed(flags.target, '--target', targetNames.join(', ')), cwd);
   const capabilities = capabilitiesFor(assignments(flags.capability ?? [], '--capability'), found);
-  return found.map((target) => ({ target, capabilities: capabilities.get(target) ?? {} }));
+  const asked = found.map((target) => ({ target, capabilities: capabilities.get(target) ?? {} }));
+  return flags.tuning === undefined ? asked : withTuning(asked, flags.tuning, cwd);
 }
 
 /** What `watch` is told. Throws UsageError U008. */

@@ -36,7 +36,8 @@ const codeOptions = (command: Command): Command =>
         .choices(['best', 'generic'])
         .default('best'),
     )
-    .option('--schedule <file>', 'schedules by kernel, as JSON, in place of the defaults');
+    .option('--schedule <file>', 'schedules by kernel, as JSON, in place of the defaults')
+    .option('--tuning <file>', 'forms and capabilities that `espalier tune` found');
 
 /** What a program ends with; commands set it. */
 export interface Outcome {
@@ -87,7 +88,7 @@ Exit code: 0 done, 1 it could not be done or a check failed, 2 a mistake in the 
   addExplain(root, around, outcome);
   addSimulate(root, around, outcome);
   addLists(root, around, outcome);
-  addBench(root, around, outcome);
+  addMeasuring(root, around, outcome);
   addCompletion(root, around, outcome);
   return root;
 }
@@ -201,19 +202,23 @@ function addLists(root: Command, around: Surroundings, outcome: Outcome): void {
     });
 }
 
-function addBench(root: Command, around: Surroundings, outcome: Outcome): void {
-  root
-    .command('bench')
-    .summary('time generated kernels beside their peers')
-    .description(
-      'Times generated WebAssembly kernels beside their peers, after checking every output. Needs the package @espalier/app-bench; `espalier bench --help` is its own.',
-    )
-    .argument('[options...]', "the bench's own options")
-    .allowUnknownOption()
-    .helpOption(false)
-    .action(async (_options, _flags, command: Command) => {
-      outcome.code = await (await import('./commands/bench.ts')).benchOf(command.args, around);
-    });
+/** Commands of a package that is not this one's dependency; their options and help are their own. */
+function addMeasuring(root: Command, around: Surroundings, outcome: Outcome): void {
+  const commands = [
+    ['bench', 'time generated kernels beside their peers', 'benchCommand'],
+    ['tune', 'find the fastest forms of a layer on this machine', 'tuneCommand'],
+  ] as const;
+  for (const [name, summary, command] of commands)
+    root
+      .command(name)
+      .summary(summary)
+      .description(`${summary}. Needs the package @espalier/app-bench; \`espalier ${name} --help\` is its own.`)
+      .argument('[options...]', 'options of its own')
+      .allowUnknownOption()
+      .helpOption(false)
+      .action(async (_options, _flags, { args }: Command) => {
+        outcome.code = await (await import('./commands/measure.ts')).measuring(command, args, around);
+      });
 }
 
 /** The shells there is completion for. */

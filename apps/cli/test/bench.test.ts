@@ -1,6 +1,6 @@
 /** `espalier bench` hands on to the package that measures. */
 import { expect, it } from 'vitest';
-import { benchOf } from '../src/commands/bench.ts';
+import { measuring } from '../src/commands/measure.ts';
 import { UsageError } from '../src/errors.ts';
 import { espalier } from './support/terminal.ts';
 
@@ -25,7 +25,7 @@ it('ends with 2 for a mistake', async () => {
 it('says how to install what measures', async () => {
   const stream = { write: () => true };
   const around = { out: stream, error: stream, environment: {}, cwd: '.' };
-  const failed = await benchOf([], around, '@espalier/nowhere').catch((error: unknown) => error);
+  const failed = await measuring('benchCommand', [], around, '@espalier/nowhere').catch((error: unknown) => error);
   expect(failed).toBeInstanceOf(UsageError);
   expect(failed).toMatchObject({
     code: 'U011',

@@ -13,7 +13,7 @@ async function offered(line: string): Promise<{ readonly words: readonly string[
 
 describe('completion', () => {
   it.each([
-    ['', ['compile', 'explain', 'simulate', 'targets', 'layers', 'bench', 'completion']],
+    ['', ['compile', 'explain', 'simulate', 'targets', 'layers', 'bench', 'tune', 'completion']],
     ['--', ['--version', '--debug', '--help']],
     ['compile ff', ['ff', 'fff']],
     ['compile ff --dims D=1 --ta', ['--target']],

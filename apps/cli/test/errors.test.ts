@@ -149,6 +149,12 @@ const mistakes: readonly (readonly [string, number, string, string?])[] = [
     'error[E207]: the weight `w1` has no default, so it cannot be left out',
   ],
   [
+    `explain ff --target wasm ${ff} --tuning nowhere.json`,
+    2,
+    'U012: nowhere.json could not be read',
+    '`espalier tune LAYER --dims … --out FILE` writes one.',
+  ],
+  [
     `explain ff --target wasm ${ff} --schedule loop.json`,
     1,
     'schedule step {"step":"jam","loop":"nowhere","by":2} refused: there is no loop nowhere',

@@ -143,6 +143,7 @@ async function valuesOf(option: Option, current: string, line: Line): Promise<re
     case 'out':
       return paths(current, line.cwd, /$^/);
     case 'schedule':
+    case 'tuning':
       return paths(current, line.cwd, /\.json$/);
     default:
       return [];

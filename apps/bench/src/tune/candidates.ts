@@ -1,0 +1,62 @@
+/** What a search tries for a unit: forms as data, those left out that an estimate says can't win. */
+import type { Form, Unit } from '@espalier/codegen';
+
+/** What the estimate knows of an engine. */
+export interface EngineFacts {
+  /** Vector registers, and f32 values in one as the engine uses them. */
+  readonly registers: number;
+  readonly lanes: number;
+  /** Bytes of the second cache of a core. */
+  readonly cache: number;
+}
+
+const TILES = [
+  [1, 32],
+  [2, 16],
+  [2, 32],
+  [4, 8],
+  [4, 16],
+  [6, 8],
+  [6, 16],
+  [8, 8],
+] as const;
+const BLOCKS = [
+  [48, 64],
+  [96, 64],
+  [48, 128],
+] as const;
+const DEPTHS = [128, 256] as const;
+
+/** Accumulators, a row's vectors of weights and one input must fit the registers; more would be spilled in every step. */
+function fitsRegisters(rows: number, columns: number, { registers, lanes }: EngineFacts): boolean {
+  const across = columns / lanes;
+  return Number.isInteger(across) && rows * across + across + 1 <= registers + 1;
+}
+
+/** A block's weights and inputs must fit the second cache, or they come from beyond for every tile. */
+const fitsCache = (rows: number, columns: number, depth: number, { cache }: EngineFacts): boolean =>
+  4 * depth * (rows + columns) + 4 * rows * columns <= cache;
+
+/** The forms worth measuring for a unit; none where there is nothing to choose. */
+export function candidatesFor(unit: Unit, hasWalk: boolean, engine: EngineFacts): readonly Form[] {
+  if (unit.kind === 'contract') {
+    return TILES.filter(([rows, columns]) => fitsRegisters(rows, columns, engine)).flatMap(([rows, columns]) =>
+      BLOCKS.flatMap(([blockRows, blockColumns]) =>
+        DEPTHS.filter((depth) => fitsCache(blockRows, blockColumns, depth, engine)).map(
+          (depth): Form => ({
+            form: 'blocks',
+            rows: blockRows,
+            columns: blockColumns,
+            depth,
+            registers: { rows, columns },
+          }),
+        ),
+      ),
+    );
+  }
+  if (unit.kind !== 'rows' || !hasWalk) return [];
+  return [1, 2, 3, 4, 6].flatMap((together): Form[] => [
+    { form: 'rows', together, deferred: true },
+    { form: 'rows', together },
+  ]);
+}

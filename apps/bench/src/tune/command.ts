@@ -1,0 +1,144 @@
+/** `espalier tune`. */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { wasm } from '@espalier/codegen';
+import { DiagnosticError, type LayerIR, standardLayer } from '@espalier/ir';
+import { UsageError } from '../arguments.ts';
+import type { Surroundings } from '../cli.ts';
+import { type TuningFile, tuneLayer } from './tune.ts';
+
+export const TUNE_HELP = `espalier tune LAYER --dims D=768,… --out FILE [options]
+
+Finds the forms (tiles, blocks, walks side by side) that are fastest here for a layer of the standard library,
+for 128-bit or 256-bit WebAssembly, and keeps them in FILE; \`espalier compile … --tuning FILE\` uses it.
+Stopped and started again it goes on where it was.
+
+--dims LIST     sizes of the layer's weights, D=768,H=3072,O=768
+--rows LIST     numbers of rows to tune for (default 1,16,128,1024)
+--mode MODE     plain (default) or wide
+--seconds N     for each unit and number of rows (default 6)
+--out FILE      the tuning file, JSON
+--help, -h      this text
+`;
+
+const OPTIONS = {
+  dims: { type: 'string' },
+  rows: { type: 'string' },
+  mode: { type: 'string' },
+  seconds: { type: 'string' },
+  out: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** Runs the command and gives its exit code. */
+export async function tuneCommand(given: readonly string[], { out, error }: Surroundings): Promise<0 | 1 | 2> {
+  try {
+    return await run(given, out, error);
+  } catch (mistake) {
+    if (!(mistake instanceof UsageError)) throw mistake;
+    error.write(`tune: ${mistake.message}\n(--help says how it is used)\n`);
+    return 2;
+  }
+}
+
+async function run(given: readonly string[], out: Surroundings['out'], error: Surroundings['error']): Promise<0> {
+  const { values, positionals } = parsed(given);
+  if (values.help === true) {
+    out.write(TUNE_HELP);
+    return 0;
+  }
+  const file = values.out;
+  if (file === undefined) throw new UsageError('--out is missing: the file to keep the tuning in');
+  const layer = layerOf(positionals, values.dims ?? '');
+  const rows = (values.rows ?? '1,16,128,1024').split(',').map((text) => {
+    const n = Number(text);
+    if (!Number.isInteger(n) || n < 1) throw new UsageError(`--rows has "${text}"; give whole numbers from 1`);
+    return n;
+  });
+  const mode = values.mode ?? 'plain';
+  if (mode !== 'plain' && mode !== 'wide') throw new UsageError(`--mode is "${mode}"; it is plain or wide`);
+  const seconds = Number(values.seconds ?? 6);
+  if (!(seconds > 0)) throw new UsageError(`--seconds is "${values.seconds}"; give a number above 0`);
+  const machine = {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    engine: `V8 ${process.versions.v8}`,
+    date: new Date().toISOString().slice(0, 10),
+  };
+  const before = earlier(file, mode, machine);
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort();
+  process.once('SIGINT', interrupt);
+  const tuning = await tuneLayer({
+    layer,
+    rows: [...new Set(rows)].sort((a, b) => a - b),
+    wide: mode === 'wide',
+    seconds,
+    machine,
+    before,
+    stop: stop.signal,
+    progress: (text) => error.write(`${text}\n`),
+    keep: (found) => write(file, found),
+  }).finally(() => process.off('SIGINT', interrupt));
+  write(file, tuning);
+  for (const { shape, rows: count, form, gain } of tuning.choices)
+    out.write(`${shape}, ${count} rows: ${gain.toFixed(2)}x  ${JSON.stringify(form)}\n`);
+  out.write(`written: ${file}${stop.signal.aborted ? ' (stopped; the same command goes on)' : ''}\n`);
+  return 0;
+}
+
+function parsed(given: readonly string[]) {
+  try {
+    return parseArgs({ args: [...given], options: OPTIONS, strict: true, allowPositionals: true });
+  } catch (problem) {
+    throw new UsageError((problem as Error).message.split('. ')[0] ?? 'a mistake in the options');
+  }
+}
+
+function layerOf(positionals: readonly string[], list: string): LayerIR {
+  const [name, ...more] = positionals;
+  if (name === undefined || more.length > 0) throw new UsageError('name one layer of the standard library, such as ff');
+  const dims = Object.fromEntries(
+    list
+      .split(',')
+      .filter(Boolean)
+      .map((part) => {
+        const [key = '', value = ''] = part.split('=');
+        if (!/^\d+$/.test(value)) throw new UsageError(`--dims has "${part}"; write D=768,H=3072`);
+        return [key, Number(value)];
+      }),
+  );
+  try {
+    return standardLayer(name, { dims });
+  } catch (problem) {
+    if (!(problem instanceof DiagnosticError || problem instanceof RangeError)) throw problem;
+    throw new UsageError(problem.message.split('\n')[0] ?? '');
+  }
+}
+
+/** What an earlier run left, if it is of the same machine and mode. */
+function earlier(file: string, mode: 'plain' | 'wide', machine: TuningFile['machine']): TuningFile | null {
+  if (!existsSync(file)) return null;
+  let found: TuningFile;
+  try {
+    found = JSON.parse(readFileSync(file, 'utf8')) as TuningFile;
+  } catch (problem) {
+    throw new UsageError(`${file} is there and no JSON (${(problem as Error).message}); name another file`);
+  }
+  const isSame =
+    found.version === 1 &&
+    found.target === wasm.name &&
+    found.capabilities?.['simd-256'] === (mode === 'wide') &&
+    found.machine?.cpu === machine.cpu &&
+    found.machine.engine === machine.engine;
+  if (!isSame) throw new UsageError(`${file} is of another machine, engine or mode; name another file`);
+  return found;
+}
+
+/** Whole or not at all: a reader never sees half a file. */
+function write(file: string, tuning: TuningFile): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(`${file}.part`, `${JSON.stringify(tuning, null, 1)}\n`);
+  renameSync(`${file}.part`, file);
+}
