@@ -16,6 +16,11 @@ export interface Work {
   readonly graph: Graph;
   readonly dims: Readonly<Record<string, number>>;
   readonly inputs: Readonly<Record<string, Float32Array | Int32Array>>;
+  /**
+   * Puts other random numbers into `inputs`, in place; called before every timed run, once the outputs were checked. A tree that sees
+   * one token again and again has its path in the cache. Contenders read `inputs` on every run where this is there.
+   */
+  readonly next?: () => void;
   /** Floating-point operations of one run, a multiplication and an addition counted as two. */
   readonly flops: number;
   /** Bytes of weights that one run must read at least once. */

@@ -63,11 +63,12 @@ export function spreadOf(values: readonly number[]): Spread {
 }
 
 /** Milliseconds a run during one turn of at least `least` milliseconds. */
-async function turn({ run }: Contender, least: number): Promise<number> {
+async function turn({ contender: { run }, work: { next } }: Entrant, least: number): Promise<number> {
   const start = performance.now();
   let runs = 0;
   let elapsed: number;
   do {
+    next?.();
     // Synchronous contenders are not made to wait for a promise.
     const pending = run();
     if (pending !== undefined) await pending;
@@ -78,11 +79,11 @@ async function turn({ run }: Contender, least: number): Promise<number> {
 }
 
 /** Runs until three turns agree within 3 % with the three before them: past the engine's tier-up. */
-async function settle(contender: Contender, { turn: least, warmUp, stop }: Pace): Promise<void> {
+async function settle(entrant: Entrant, { turn: least, warmUp, stop }: Pace): Promise<void> {
   const start = performance.now();
   const times: number[] = [];
   while (performance.now() - start < warmUp * 1000 && stop?.aborted !== true) {
-    times.push(await turn(contender, least));
+    times.push(await turn(entrant, least));
     const [now, before] = [spreadOf(times.slice(-3)).median, spreadOf(times.slice(-6, -3)).median];
     if (times.length >= 8 && Math.abs(now / before - 1) < 0.03) return;
   }
@@ -127,14 +128,14 @@ export async function measure(entrants: readonly Entrant[], pace: Pace): Promise
     else rejected.push({ name: entrant.name, why: `wrong output: ${error} apart, ${work.allowed} allowed; not timed` });
     errors.set(entrant.name, error);
   }
-  for (const { contender } of right) await settle(contender, pace);
+  for (const entrant of right) await settle(entrant, pace);
   const samples = new Map(right.map(({ name }) => [name, [] as number[]]));
   const start = performance.now();
   for (let round = 0; round < 3 || performance.now() - start < pace.seconds * 1000; round++) {
     if (pace.stop?.aborted === true) break;
     for (let i = 0; i < right.length; i++) {
-      const { name, contender } = right[(i + round) % right.length] as Entrant;
-      samples.get(name)?.push(await turn(contender, pace.turn));
+      const entrant = right[(i + round) % right.length] as Entrant;
+      samples.get(entrant.name)?.push(await turn(entrant, pace.turn));
     }
   }
   return {

@@ -20,9 +20,22 @@ export async function prepareOwn(work: Work, mode: Mode, threads: number): Promi
   const compiled = await compileGraph(work.graph, { target: wasm, capabilities });
   const graph = await loadGraph(device, compiled, work.graph.weights);
   const prepared = await graph.prepare(work.dims);
-  for (const [name, data] of Object.entries(work.inputs)) prepared.inputs[name]?.set(data);
+  const feed = (): void => {
+    for (const [name, data] of Object.entries(work.inputs)) prepared.inputs[name]?.set(data);
+  };
+  feed();
+  const again = work.next === undefined ? () => undefined : feed;
   return {
-    run: threads === 1 ? () => prepared.runSync() : async () => void (await prepared.run()),
+    run:
+      threads === 1
+        ? () => {
+            again();
+            prepared.runSync();
+          }
+        : async () => {
+            again();
+            await prepared.run();
+          },
     output: () => Float32Array.from(prepared.outputs[work.graph.outputs[0] ?? ''] as Float32Array),
     dispose: () => {
       prepared[Symbol.dispose]();

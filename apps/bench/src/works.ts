@@ -81,13 +81,27 @@ function layerWork({ name, kind, layer, width, tokens, flops, seed }: LayerWork)
     graph: graphOfLayer(layer, weights),
     dims: { T: tokens },
     inputs: { x: input },
+    ...(kind === 'tree' && tokens === 1 ? { next: turnover(input, seed) } : {}),
     flops,
     weightBytes:
       spread === null ? Object.values(weights).reduce((n, w) => n + w.byteLength, 0) : spread.nodes * nodeBytes,
-    ...(spread === null ? {} : { note: `${spread.leaves} of ${spread.of} leaves reached` }),
+    ...(spread === null
+      ? {}
+      : { note: tokens === 1 ? 'another token every run' : `${spread.leaves} of ${spread.of} leaves reached` }),
     expected: values,
     // Sums of some thousand float32 products: errors grow with their square root; a wrong element is off by its own size.
     allowed: 2e-5 * Math.max(1, largest),
+  };
+}
+
+/** Changes the one token of an input to the next of many. */
+function turnover(x: Float32Array, seed: number): () => void {
+  const next = uniform(seed + 1);
+  const tokens = Array.from({ length: 1024 }, () => Float32Array.from(x, () => 4 * next() - 2));
+  let at = 0;
+  return () => {
+    x.set(tokens[at] as Float32Array);
+    at = (at + 1) % tokens.length;
   };
 }
 
