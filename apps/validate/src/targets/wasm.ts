@@ -1,7 +1,7 @@
-/** WebAssembly in this Node: one thread or several, with relaxed SIMD or without. */
+/** WebAssembly in this Node: one thread or several, with relaxed SIMD or without, in 256-bit mode. */
 import { availableParallelism } from 'node:os';
 import { wasm } from '@espalier/codegen';
-import { openWasmTarget, wasmVariants } from '@espalier/runtime-wasm';
+import { openWasmTarget, wasmCapabilities, wasmVariants } from '@espalier/runtime-wasm';
 import { compilerFor } from './compiler.ts';
 import type { TargetFamily } from './family.ts';
 
@@ -15,7 +15,7 @@ export const wasmFamily: TargetFamily = {
       spec,
       device,
       threads: Number(device.info.capabilities['threads'] ?? 1),
-      ...compilerFor(wasm, { 'relaxed-simd': device.info.capabilities['relaxed-simd'] === true }),
+      ...compilerFor(wasm, wasmCapabilities(device.info)),
       [Symbol.dispose]: () => device[Symbol.dispose](),
     };
   },
