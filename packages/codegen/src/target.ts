@@ -35,6 +35,11 @@ export interface Tile {
   readonly laneColumns: number;
   readonly subgroups: number;
   readonly lanes: number;
+  /**
+   * How many stretches workgroup memory holds: with 2 (1 when absent) the next one is on its way from global memory, in registers,
+   * while the one at hand is multiplied, and a stretch takes one barrier instead of two.
+   */
+  readonly stages?: 1 | 2;
   /** Products by matrix units instead of lanes. */
   readonly matrix?: MatrixUnits;
 }
@@ -70,7 +75,18 @@ export type Form =
    * Walks through one tree, `chunk` rows a grid step, sorted after `first` levels by the node they have reached; `together` of them
    * interleaved, in loops labelled "rows" and "grouped".
    */
-  | { readonly form: 'grouped'; readonly chunk: number; readonly first: number; readonly together: number };
+  | { readonly form: 'grouped'; readonly chunk: number; readonly first: number; readonly together: number }
+  /**
+   * Walks of a whole workgroup each, `levels` levels a round; `team` neighbouring lanes compute a node. Where a team is a subgroup,
+   * its folds are the machine's, else they go through workgroup memory.
+   */
+  | {
+      readonly form: 'subtrees';
+      readonly levels: number;
+      readonly subgroups: number;
+      readonly lanes: number;
+      readonly team: number;
+    };
 
 /**
  * One way to compute a unit, for numbers of rows from `from` up to, not including, `below` (absent: no end). The variants of

@@ -71,10 +71,10 @@ describeOrSkip('nvcc', { timeout: 600_000 }, () => {
     for (const name of standardLayerNames)
       sources.set(name, (await compile(standardLayer(name, VALUES[name]), { target: cuda })).source);
     for (const [name, dims] of Object.entries(wide)) {
-      for (const matrix of [false, true]) {
-        const capabilities = { 'tensor-cores': matrix };
+      for (const allowed of [null, 'tensor-cores', 'tensor-bf16', 'tensor-f16']) {
+        const capabilities = allowed === null ? {} : { [allowed]: true };
         const { source } = await compile(standardLayer(name, { dims }), { target: cuda, capabilities });
-        sources.set(`${name}-wide-${matrix ? 'matrix' : 'lanes'}`, source);
+        sources.set(`${name}-wide-${allowed ?? 'lanes'}`, source);
       }
     }
     expect(sources.size).toBeGreaterThan(25);

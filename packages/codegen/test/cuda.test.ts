@@ -66,6 +66,26 @@ describe('texts', () => {
     expect(manifest.numerics).toMatchObject({ products: 'tf32', 'nvcc-flags': '-fmad=false' });
   });
 
+  it.each([
+    [{ 'tensor-bf16': true }, 'bf16', 16],
+    [{ 'tensor-f16': true, 'tensor-cores': true }, 'f16', 16],
+    [{ 'tensor-f16': true, 'tensor-bf16': true }, 'bf16', 16],
+    [{ 'tensor-cores': true }, 'tf32', 8],
+  ] as const)('products of a machine that allows %o are %s', async (capabilities, products, depth) => {
+    const layer = standardLayer('linear', { dims: { D: 5, O: 9 } });
+    const { source, manifest } = await compile(layer, { target: cuda, capabilities });
+    expect(source).toContain(`mma.sync.aligned.m16n8k${depth}.row.col.f32.${products}.${products}.f32`);
+    expect(manifest.numerics).toMatchObject({ products });
+    expect(manifest.requires).toEqual(['sm=80', 'tensor-cores']);
+  });
+
+  it('products are exact where nothing else was allowed', async () => {
+    const { source, manifest } = await compile(standardLayer('linear', { dims: { D: 5, O: 9 } }), { target: cuda });
+    expect(source).not.toContain('mma');
+    expect(manifest.numerics).toMatchObject({ products: 'f32' });
+    expect(manifest.requires).toEqual(['sm=80']);
+  });
+
   it.each([denseOnLanes(12, 40), denseOnMatrixUnits(12, 40), treeOnLanes(12, 40, 2, 3), attentionOnLanes(2, 36)])(
     '$name, by hand',
     (kernel) => expectGolden(`three-machines/${kernel.name}.cu`, printed(kernel)),

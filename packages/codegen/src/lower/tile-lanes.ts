@@ -19,21 +19,22 @@ export function multiplyLanes(
   const at = names.fresh('i');
   const body: Stmt[] = [];
   const loaded = new Map<string, readonly string[]>();
-  const load = (buffer: string, side: 'x' | 'w'): readonly string[] => {
+  const load = (sum: TiledSum, side: 'x' | 'w'): readonly string[] => {
+    const buffer = sum[side];
     const known = loaded.get(buffer);
     if (known !== undefined) return known;
     const count = (side === 'x' ? tile.laneRows : tile.laneColumns) / 4;
     const fresh = Array.from({ length: count }, (_, c) => {
       const name = names.fresh(side);
       const place = side === 'x' ? rowOfLane(tile, k.i32(4 * c)) : columnOfLane(tile, k.i32(4 * c));
-      body.push(k.letStmt(name, k.load(buffer, [k.index(at), place], four)));
+      body.push(k.letStmt(name, k.load(buffer, [k.add(k.index(at), sum.first[side]), place], four)));
       return name;
     });
     loaded.set(buffer, fresh);
     return fresh;
   };
   for (const sum of sums) {
-    const [x, w] = [load(sum.x, 'x'), load(sum.w, 'w')];
+    const [x, w] = [load(sum, 'x'), load(sum, 'w')];
     for (let m = 0; m < tile.laneRows; m++) {
       for (let c = 0; c < tile.laneColumns / 4; c++) {
         const name = names.fresh('sum');

@@ -51,12 +51,18 @@ export function multiplyMatrixUnits(
         move: 'load',
         fragment: name,
         buffer: sum.x,
-        indices: [k.add(firstRow, k.i32(i * units.rows)), k.index(at)],
+        indices: [k.add(k.add(firstRow, k.i32(i * units.rows)), sum.first.x), k.index(at)],
       });
     });
     for (let j = 0; j < across; j++) {
       const column = k.add(firstColumn, k.i32(j * units.columns));
-      body.push({ kind: 'fragment', move: 'load', fragment: b, buffer: sum.w, indices: [k.index(at), column] });
+      body.push({
+        kind: 'fragment',
+        move: 'load',
+        fragment: b,
+        buffer: sum.w,
+        indices: [k.add(k.index(at), sum.first.w), column],
+      });
       accumulators.forEach((row, i) => {
         body.push({
           kind: 'mma',

@@ -1,7 +1,7 @@
 /**
  * Dense products on a lane machine: a workgroup computes a tile of rows × columns. Stretches of x and of the weights are
  * staged through workgroup memory, depth first, so that each is read from global memory once a tile; every lane keeps a
- * part of the tile in registers. Sums of equal length (the two of a gated layer) are computed in one pass and share x.
+ * part of the tile in registers (tile-stages.ts says how). Sums of equal length (the two of a gated layer) are computed in one pass and share x.
  */
 import { type Expr as LayerExpr, type LayerIR, type Size, Sizes, type Statement } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
@@ -14,6 +14,7 @@ import { type ContractUnit, outermostReductions } from './partition.ts';
 import { KernelBuilder, Scope } from './scope.ts';
 import { multiplyLanes } from './tile-lanes.ts';
 import { multiplyMatrixUnits } from './tile-matrix.ts';
+import { byRows, type Staged, Stages, stagesOf } from './tile-stages.ts';
 
 type Reduce = Extract<LayerExpr, { kind: 'reduce' }>;
 type Axis = Statement['axes'][number];
@@ -28,6 +29,8 @@ export const isTileable = (unit: ContractUnit): boolean =>
 export interface TiledSum {
   readonly x: string;
   readonly w: string;
+  /** Where the stretch at hand begins along the first axis of each. */
+  readonly first: { readonly x: Expr; readonly w: Expr };
   /** [lane rows, lane columns], of one lane. */
   readonly result: string;
 }
@@ -99,7 +102,7 @@ function multiply(group: Group, place: TilePlace, scope: Scope, results: Map<str
   const first = group[0]?.[1] as Reduce;
   const index = first.indices[0] as Reduce['indices'][number];
   const staged = new Map<string, Staged>();
-  const tiled = group.map(([key, sum]): TiledSum => {
+  const tiled = group.map(([key, sum]): Omit<TiledSum, 'first'> => {
     const named = sum.indices[0]?.name ?? '';
     const parts = operands(sum, place.columnAxis.name);
     const stage = (side: 'x' | 'w', factors: readonly LayerExpr[]): string => {
@@ -108,7 +111,9 @@ function multiply(group: Group, place: TilePlace, scope: Scope, results: Map<str
       if (known !== undefined) return known.buffer;
       const across = side === 'x' ? tile.rows : tile.columns;
       // A little more than the tile, so that lanes which write a column of it meet different memory banks.
-      const extents = byRows(side, tile) ? [across, tile.depth + 4] : [tile.depth, across + 4];
+      const extents = byRows(side, tile)
+        ? [across * stagesOf(tile), tile.depth + 4]
+        : [tile.depth * stagesOf(tile), across + 4];
       const shape = extents.map(Sizes.constant);
       const buffer = kernel.scratch(`${side}_tile`, shape, 'f32', 'workgroup');
       staged.set(id, { side, factors, index: named, buffer });
@@ -120,106 +125,17 @@ function multiply(group: Group, place: TilePlace, scope: Scope, results: Map<str
   });
   const depth = kernel.names.fresh('depth');
   const round = scope.inner();
-  for (const operand of staged.values()) stageOperand(operand, index.size, k.index(depth), place, round);
-  const barrier: Stmt = { kind: 'barrier', scope: 'workgroup' };
-  round.emit(barrier);
+  const stages = new Stages([...staged.values()], index.size, place);
+  const begin = stages.fill(k.index(depth), scope, round);
+  const sums = tiled.map((sum): TiledSum => ({ ...sum, first: begin }));
   const { before, after } =
-    tile.matrix === undefined
-      ? multiplyLanes(tiled, tile, round)
-      : multiplyMatrixUnits(tiled, tile, tile.matrix, round);
-  // The next stretch may be written when everybody has read this one.
-  round.emit(barrier);
+    tile.matrix === undefined ? multiplyLanes(sums, tile, round) : multiplyMatrixUnits(sums, tile, tile.matrix, round);
+  stages.release(round);
   scope.emit(
     ...before,
     k.loop(depth, k.i32(0), k.sizeExpr(index.size), round.block, { step: tile.depth, label: 'depth' }),
     ...after,
   );
-}
-
-/** Lanes read x depth first, as they do the weights; a fragment of x is a block of its rows. */
-const byRows = (side: 'x' | 'w', tile: Tile): boolean => side === 'x' && tile.matrix !== undefined;
-
-interface Staged {
-  readonly side: 'x' | 'w';
-  readonly factors: readonly LayerExpr[];
-  /** The sum's index, as this operand names it. */
-  readonly index: string;
-  readonly buffer: string;
-}
-
-/** Fills an operand's stretch of workgroup memory. What lies outside along the depth is 0; rows and columns outside are never stored. */
-function stageOperand(operand: Staged, length: Size, depth: Expr, place: TilePlace, scope: Scope): void {
-  const { tile } = place;
-  const { names, layer } = scope.kernel;
-  const isX = operand.side === 'x';
-  const across = isX ? tile.rows : tile.columns;
-  const axis = isX ? place.rowAxis : place.columnAxis;
-  const [only] = operand.factors;
-  const known = Sizes.constantOf(length);
-  const whole = known !== null && known % tile.depth === 0;
-  const width = whole && operand.factors.length === 1 && readsInOrder(only, operand.index, layer) ? 4 : 1;
-  const perRow = tile.depth / width;
-  const threads = tile.subgroups * tile.lanes;
-  const [part, id, line, along] = ['part', 'id', isX ? 'row' : 'column', 'along'].map((n) => names.fresh(n)) as [
-    string,
-    string,
-    string,
-    string,
-  ];
-  const inner = scope.inner();
-  inner.emit(
-    k.letStmt(id, k.add(k.mul(k.index(part), k.i32(threads)), lane)),
-    k.letStmt(line, k.op('floordiv', k.index(id), k.i32(perRow))),
-    k.letStmt(along, k.mul(k.op('mod', k.index(id), k.i32(perRow)), k.i32(width))),
-  );
-  const lineAt = k.add(isX ? place.row : place.column, k.index(line));
-  const size = Sizes.constantOf(axis.size);
-  const fits = size !== null && size % across === 0;
-  inner.bind(axis.name, fits ? lineAt : k.min(lineAt, k.sub(k.sizeExpr(axis.size), k.i32(1))));
-  const depthAt = k.add(depth, k.index(along));
-  inner.bind(operand.index, whole ? depthAt : k.min(depthAt, k.sub(k.sizeExpr(length), k.i32(1))));
-  const values = operand.factors.map((f) => lowerExpr(f, inner));
-  const product = values.length === 0 ? k.f32(1) : values.reduce(k.mul);
-  const at = (along: Expr): readonly Expr[] =>
-    byRows(operand.side, tile) ? [k.index(line), along] : [along, k.index(line)];
-  if (width === 4 && product.kind === 'load') {
-    const value = names.fresh('four');
-    const type = k.vector('f32', 4);
-    inner.emit(k.letStmt(value, { ...product, type }));
-    for (let j = 0; j < 4; j++) {
-      const element = k.extract(k.ref(value, type), j);
-      inner.emit(k.store(operand.buffer, at(k.add(k.index(along), k.i32(j))), element));
-    }
-  } else {
-    const value = whole ? product : k.op('select', k.op('lt', depthAt, k.sizeExpr(length)), product, k.f32(0));
-    inner.emit(k.store(operand.buffer, at(k.index(along)), value));
-  }
-  const elements = across * perRow;
-  if (elements % threads === 0) {
-    scope.emit(k.loop(part, k.i32(0), k.i32(elements / threads), inner.block, { label: `${operand.side}_part` }));
-    return;
-  }
-  const head = inner.block.slice(0, 1);
-  const rest = inner.block.slice(1);
-  const guarded: Stmt = {
-    kind: 'if',
-    condition: k.op('lt', k.index(id), k.i32(elements)),
-    then: rest,
-    otherwise: [],
-  };
-  const parts = k.i32(Math.ceil(elements / threads));
-  scope.emit(k.loop(part, k.i32(0), parts, [...head, guarded], { label: `${operand.side}_part` }));
-}
-
-/** Whether four neighbours along `index` are four neighbours in memory, and begin where four begin. */
-function readsInOrder(e: LayerExpr | undefined, index: string, layer: LayerIR): boolean {
-  if (e?.kind !== 'access') return false;
-  const decl = layer.tensors.find((t) => t.name === e.tensor);
-  const last = e.indices.at(-1);
-  const width = Sizes.constantOf(decl?.shape.at(-1) ?? Sizes.constant(0));
-  if (decl === undefined || decl.storage !== 'f32' || width === null || width % 4 !== 0) return false;
-  const elsewhere = e.indices.slice(0, -1).some((i) => i.kind === 'index' && i.name === index);
-  return last?.kind === 'index' && last.name === index && !elsewhere;
 }
 
 /** Row or column m of a lane's part, within the tile. Columns lie in runs of four, the runs of neighbouring lanes side by side. */

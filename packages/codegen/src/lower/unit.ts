@@ -9,6 +9,7 @@ import { lowerGeneric } from './generic.ts';
 import { lowerGrouped } from './grouped-walk.ts';
 import type { Unit } from './partition.ts';
 import { lowerRows, rowSizes } from './rows.ts';
+import { lowerSubtrees } from './subtrees.ts';
 import { lowerTile } from './tile.ts';
 
 /** How many rows a unit has: what its variants are chosen by. */
@@ -54,6 +55,7 @@ export function lowerUnit(
     case 'generic':
       return lowerGeneric(unit.statement, layer, name);
     case 'rows':
+      if (form.form === 'subtrees') return lowerSubtrees(unit, layer, exported, form, name);
       if (form.form === 'grouped') return lowerGrouped(unit, layer, form, name);
       return lowerRows(unit, layer, exported, name, form.form === 'rows' ? form : undefined);
     case 'contract': {

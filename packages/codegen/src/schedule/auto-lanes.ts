@@ -6,7 +6,9 @@
 import { storageBytes } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import type { Kernel } from '../kernel-ir/types.ts';
-import { columnsOf, type Unit } from '../lower/partition.ts';
+import { columnsOf, type RowsUnit, type Unit } from '../lower/partition.ts';
+import { levelsFor, planSubtrees, subtreeBytes } from '../lower/subtrees-plan.ts';
+import type { TeamShape } from '../lower/team.ts';
 import { isTileable } from '../lower/tile.ts';
 import type { Form, Tile, Variant } from '../target.ts';
 import { applyStep } from './apply.ts';
@@ -65,12 +67,41 @@ export interface TileChoice {
   readonly tile: Tile;
 }
 
+/** How walks of fewer than `below` rows are taken by subtrees. */
+export interface SubtreeChoice extends TeamShape {
+  readonly below: number;
+  /** Bytes of workgroup memory a unit may take. */
+  readonly memory: number;
+}
+
+/** The form of a unit that walks trees, or null where its shape or memory is against it. */
+function subtreesForm(unit: RowsUnit, { subgroups, lanes, team, memory }: SubtreeChoice): Form | null {
+  const plan = planSubtrees(unit);
+  if (plan === null) return null;
+  const shape: TeamShape = { subgroups, lanes, team };
+  const levels = levelsFor(plan, shape);
+  return subtreeBytes(unit, plan, shape, levels) <= memory ? { form: 'subtrees', levels, ...shape } : null;
+}
+
 /**
- * The variants of a unit: a contraction of few rows is a grid of dot products, one of more a grid of tiles, the larger the
+ * The variants of a unit: walks of few rows are taken by subtrees; a contraction of few rows is a grid of dot products, one of more a grid of tiles, the larger the
  * more rows there are. `choices` by ascending `from`; the first that fits the width from each number of rows on is taken.
  */
-export function laneVariants(unit: Unit, choices: readonly TileChoice[]): readonly Variant[] {
+export function laneVariants(
+  unit: Unit,
+  choices: readonly TileChoice[],
+  subtrees: SubtreeChoice | null,
+): readonly Variant[] {
   const plain: Variant = { name: '', from: 0, form: { form: 'elements' } };
+  if (unit.kind === 'rows' && subtrees !== null) {
+    const form = subtreesForm(unit, subtrees);
+    if (form === null) return [plain];
+    const { below } = subtrees;
+    return [
+      { name: 'few', from: 0, below, form },
+      { ...plain, from: below },
+    ];
+  }
   if (unit.kind !== 'contract' || !isTileable(unit)) return [plain];
   const columns = columnsOf(unit) ?? 1;
   const fitting = choices.filter((c) => columns >= c.columns);

@@ -2,6 +2,7 @@
 // SHA-256 of the layer: 0e5c4e7ddd88e98b8509db9c70e58e1b3cc1f13d43e97410bf59af182a9a5f4f
 // fixed: D = 6, O = 5, trees = 2, depth = 2, activation = relu, rule = gt
 // runtime dims: T
+// k0_few from espalier/fff.layer:9:3: descend by subtrees: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 // k0 from espalier/fff.layer:9:3: descend: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576}
 // For sm_80 and newer. Compile with -fmad=false and without fast math: what is to be fused is written fmaf.
@@ -14,11 +15,109 @@ __device__ __forceinline__ float max(float a, float b) {
   return result;
 }
 #endif
+__device__ __forceinline__ int wrapping_add(int a, int b) { return (int)((unsigned)a + (unsigned)b); }
+__device__ __forceinline__ int wrapping_mul(int a, int b) { return (int)((unsigned)a * (unsigned)b); }
 __device__ __forceinline__ float warp_add(float v) {
   for (int distance = 16; distance > 0; distance /= 2) v = v + __shfl_xor_sync(0xffffffffu, v, distance);
   return v;
 }
 }  // namespace espalier
+
+// descend by subtrees: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+extern "C" __global__ void __launch_bounds__(256) k0_few(
+    const float* __restrict__ x, const float* __restrict__ w1, const float* __restrict__ b1,
+    const float* __restrict__ w2, const float* __restrict__ threshold, float* __restrict__ y, int T
+) {
+  __shared__ int reached[2];
+  __shared__ int ways[6];
+  __shared__ int route[6];
+  __shared__ float s_found[6];
+  __shared__ float s_at[6];
+  __shared__ float yielded[6];
+  const int lane = (int)threadIdx.x;
+  const int subgroup = (int)(threadIdx.x / 32);
+  const int subgroup_lane = (int)(threadIdx.x % 32);
+  const int row = (int)blockIdx.x;
+  const bool shared = lane < 2;
+  if (shared) {
+    reached[lane] = 0;
+  }
+  __syncthreads();
+  const int item = subgroup;
+  if (item < 6) {
+    const int tree = item / 3;
+    const int place = item % 3;
+    const int n = reached[tree];
+    const int n_1 = place + 1 > 1 ? espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n), 1), ((place + 1) & 0x00000001) != 0 ? 1 : 0) : n;
+    float sum_part = 0.0f;
+    for (int i = subgroup_lane; i < 6; i += 32) {
+      sum_part = fmaf(x[6 * row + i], w1[6 * n_1 + 42 * tree + i], sum_part);
+    }
+    const float sum = espalier::warp_add(sum_part);
+    const float s = sum + b1[n_1 + 7 * tree];
+    if (subgroup_lane == 0) {
+      ways[place + 3 * tree] = (int)(s > threshold[n_1 + 7 * tree]);
+      s_found[place + 3 * tree] = s;
+    }
+  }
+  __syncthreads();
+  if (shared) {
+    int n_2 = reached[lane];
+    int place_1 = 0;
+    for (int step = 0; step < 2; ++step) {
+      const int way = ways[3 * lane + place_1];
+      route[3 * lane + step] = n_2;
+      s_at[3 * lane + step] = s_found[3 * lane + place_1];
+      n_2 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n_2), 1), way != 0 ? 1 : 0);
+      place_1 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(place_1, 2), 1), way);
+    }
+    reached[lane] = n_2;
+  }
+  __syncthreads();
+  const int item_1 = subgroup;
+  if (item_1 < 2) {
+    const int tree_1 = item_1;
+    const int place_2 = 0;
+    const int n_3 = reached[tree_1];
+    float sum_part_1 = 0.0f;
+    for (int i_1 = subgroup_lane; i_1 < 6; i_1 += 32) {
+      sum_part_1 = fmaf(x[6 * row + i_1], w1[6 * n_3 + 42 * tree_1 + i_1], sum_part_1);
+    }
+    const float sum_1 = espalier::warp_add(sum_part_1);
+    const float s_1 = sum_1 + b1[n_3 + 7 * tree_1];
+    if (subgroup_lane == 0) {
+      ways[place_2 + 3 * tree_1] = (int)(s_1 > threshold[n_3 + 7 * tree_1]);
+      s_found[place_2 + 3 * tree_1] = s_1;
+    }
+  }
+  __syncthreads();
+  if (shared) {
+    int n_4 = reached[lane];
+    int place_3 = 0;
+    for (int step_1 = 0; step_1 < 1; ++step_1) {
+      const int way_1 = ways[3 * lane + place_3];
+      route[3 * lane + step_1 + 2] = n_4;
+      s_at[3 * lane + step_1 + 2] = s_found[3 * lane + place_3];
+      n_4 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n_4), 1), way_1 != 0 ? 1 : 0);
+      place_3 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(place_3, 2), 1), way_1);
+    }
+    reached[lane] = n_4;
+  }
+  __syncthreads();
+  if (lane < 6) {
+    yielded[3 * (lane / 3) + lane % 3] = espalier::max(s_at[3 * (lane / 3) + lane % 3], 0.0f);
+  }
+  __syncthreads();
+  if (lane < 5) {
+    float walked = 0.0f;
+    for (int tree_2 = 0; tree_2 < 2; ++tree_2) {
+      for (int level = 0; level < 3; ++level) {
+        walked = fmaf(yielded[3 * tree_2 + level], w2[lane + 35 * tree_2 + 5 * route[3 * tree_2 + level]], walked);
+      }
+    }
+    y[lane + 5 * row] = walked;
+  }
+}
 
 // descend: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 extern "C" __global__ void __launch_bounds__(128) k0(

@@ -2,8 +2,19 @@
 // SHA-256 of the layer: 0e5c4e7ddd88e98b8509db9c70e58e1b3cc1f13d43e97410bf59af182a9a5f4f
 // fixed: D = 6, O = 5, trees = 2, depth = 2, activation = relu, rule = gt
 // runtime dims: T
+// k0_few from espalier/fff.layer:9:3: descend by subtrees: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 // k0 from espalier/fff.layer:9:3: descend: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 //   {"step":"cooperate","subgroups":1,"lanes":64,"memory":8192}
+
+// By its bits: a compiler may take every comparison for one of numbers.
+fn is_nan_f32(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// The larger, or NaN where one is.
+fn max_f32(a: f32, b: f32) -> f32 {
+  return select(select(max(a, b), b, is_nan_f32(b)), a, is_nan_f32(a));
+}
 
 var<workgroup> lane_values_f32_64: array<f32, 64>;
 
@@ -28,14 +39,141 @@ fn fold_add_f32_64(lane: i32, value: f32) -> f32 {
   return total;
 }
 
-// By its bits: a compiler may take every comparison for one of numbers.
-fn is_nan_f32(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+// k0_few: descend by subtrees: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+struct k0_few_Sizes {
+  T: i32,
+  grid: i32,
 }
+@group(0) @binding(0) var<storage, read> k0_few_x: array<f32>;
+@group(0) @binding(1) var<storage, read> k0_few_w1: array<f32>;
+@group(0) @binding(2) var<storage, read> k0_few_b1: array<f32>;
+@group(0) @binding(3) var<storage, read> k0_few_w2: array<f32>;
+@group(0) @binding(4) var<storage, read> k0_few_threshold: array<f32>;
+@group(0) @binding(5) var<storage, read_write> k0_few_y: array<f32>;
+@group(0) @binding(6) var<uniform> k0_few_sizes: k0_few_Sizes;
+var<workgroup> k0_few_reached: array<i32, 2>;
+var<workgroup> k0_few_ways: array<i32, 6>;
+var<workgroup> k0_few_route: array<i32, 6>;
+var<workgroup> k0_few_s_found: array<f32, 6>;
+var<workgroup> k0_few_s_at: array<f32, 6>;
+var<workgroup> k0_few_yielded: array<f32, 6>;
+var<workgroup> k0_few_parts: array<f32, 256>;
+var<workgroup> k0_few_parts_1: array<f32, 256>;
 
-// The larger, or NaN where one is.
-fn max_f32(a: f32, b: f32) -> f32 {
-  return select(select(max(a, b), b, is_nan_f32(b)), a, is_nan_f32(a));
+@compute @workgroup_size(256)
+fn k0_few(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let lane = i32(thread);
+  let row = i32(workgroup.y * workgroups.x + workgroup.x);
+  if (row >= k0_few_sizes.grid) {
+    return;
+  }
+  let team = lane >> 5u;
+  let member = lane & 0x1f;
+  let shared_ = lane < 2;
+  if (shared_) {
+    k0_few_reached[lane] = 0;
+  }
+  workgroupBarrier();
+  let item = min(team, 5);
+  let tree = item / 3;
+  let place = item % 3;
+  let n = k0_few_reached[tree];
+  let shared_10 = place + 1;
+  let n_1 = select(n, 2 * n + 1 + select(0, 1, (shared_10 & 1) != 0), shared_10 > 1);
+  var sum_part = 0f;
+  let shared_11 = 6 * row;
+  let fixed_1 = 6 * n_1 + 42 * tree;
+  for (var i = member; i < 6; i += 32) {
+    sum_part = fma(k0_few_x[shared_11 + i], k0_few_w1[fixed_1 + i], sum_part);
+  }
+  k0_few_parts[lane] = sum_part;
+  workgroupBarrier();
+  let shared_12 = 32 * team;
+  var sum = k0_few_parts[shared_12];
+  for (var other = 1; other < 32; other++) {
+    sum = sum + k0_few_parts[shared_12 + other];
+  }
+  let s = sum + k0_few_b1[n_1 + 7 * tree];
+  let shared_1 = member == 0;
+  if (shared_1 && team < 6) {
+    let shared_2 = place + 3 * tree;
+    k0_few_ways[shared_2] = i32(s > k0_few_threshold[n_1 + 7 * tree]);
+    k0_few_s_found[shared_2] = s;
+  }
+  workgroupBarrier();
+  if (shared_) {
+    var n_2 = k0_few_reached[lane];
+    var place_1 = 0;
+    let fixed_3 = 3 * lane;
+    for (var step = 0; step < 2; step++) {
+      let shared_3 = fixed_3 + place_1;
+      let way = k0_few_ways[shared_3];
+      let shared_4 = fixed_3 + step;
+      k0_few_route[shared_4] = n_2;
+      k0_few_s_at[shared_4] = k0_few_s_found[shared_3];
+      n_2 = 2 * n_2 + 1 + select(0, 1, way != 0);
+      place_1 = place_1 * 2 + 1 + way;
+    }
+    k0_few_reached[lane] = n_2;
+  }
+  workgroupBarrier();
+  let item_1 = min(team, 1);
+  let n_3 = k0_few_reached[item_1];
+  var sum_part_1 = 0f;
+  let fixed_5 = 6 * n_3 + 42 * item_1;
+  for (var i_1 = member; i_1 < 6; i_1 += 32) {
+    sum_part_1 = fma(k0_few_x[shared_11 + i_1], k0_few_w1[fixed_5 + i_1], sum_part_1);
+  }
+  k0_few_parts_1[lane] = sum_part_1;
+  workgroupBarrier();
+  var sum_1 = k0_few_parts_1[shared_12];
+  for (var other_1 = 1; other_1 < 32; other_1++) {
+    sum_1 = sum_1 + k0_few_parts_1[shared_12 + other_1];
+  }
+  let s_1 = sum_1 + k0_few_b1[n_3 + 7 * item_1];
+  if (shared_1 && team < 2) {
+    let shared_5 = 0 + 3 * item_1;
+    k0_few_ways[shared_5] = i32(s_1 > k0_few_threshold[n_3 + 7 * item_1]);
+    k0_few_s_found[shared_5] = s_1;
+  }
+  workgroupBarrier();
+  if (shared_) {
+    var n_4 = k0_few_reached[lane];
+    var place_3 = 0;
+    let fixed_7 = 3 * lane;
+    for (var step_1 = 0; step_1 < 1; step_1++) {
+      let shared_6 = fixed_7 + place_3;
+      let way_1 = k0_few_ways[shared_6];
+      let shared_7 = fixed_7 + step_1;
+      k0_few_route[shared_7 + 2] = n_4;
+      k0_few_s_at[shared_7 + 2] = k0_few_s_found[shared_6];
+      n_4 = 2 * n_4 + 1 + select(0, 1, way_1 != 0);
+      place_3 = place_3 * 2 + 1 + way_1;
+    }
+    k0_few_reached[lane] = n_4;
+  }
+  workgroupBarrier();
+  if (lane < 6) {
+    let shared_8 = 3 * (lane / 3) + lane % 3;
+    k0_few_yielded[shared_8] = max_f32(k0_few_s_at[shared_8], 0f);
+  }
+  workgroupBarrier();
+  if (lane < 5) {
+    var walked = 0f;
+    for (var tree_2 = 0; tree_2 < 2; tree_2++) {
+      let fixed_8 = 3 * tree_2;
+      let fixed_9 = lane + 35 * tree_2;
+      for (var level = 0; level < 3; level++) {
+        let shared_9 = fixed_8 + level;
+        walked = fma(k0_few_yielded[shared_9], k0_few_w2[fixed_9 + 5 * k0_few_route[shared_9]], walked);
+      }
+    }
+    k0_few_y[lane + 5 * row] = walked;
+  }
 }
 
 // k0: descend: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }

@@ -2,8 +2,19 @@
 // SHA-256 of the layer: ad1256ca2282d33840c818a75ea41079aee95b7d611e7969cdfd03325e2beb08
 // fixed: D = 5, W = 4, O = 3, depth = 2, activation = relu, rule = ge
 // runtime dims: T
+// k0_few from espalier/leaf_fff.layer:9:3, espalier/leaf_fff.layer:13:3, espalier/leaf_fff.layer:14:3: descend by subtrees: leaf[t] = descend n = 0 for depth { s = (sum i: x[t, i] * node_w[n, i]) + node_b[n] n <- 2 * n + 1 + rule(s, 0) } return n - nodes; h[t, j] = activation((sum i: x[t, i] * w1[leaf[t], i, j]) + b1[leaf[t], j]); output y[t, o] = (sum j: h[t, j] * w2[leaf[t], j, o]) + b2[leaf[t], o]
 // k0 from espalier/leaf_fff.layer:9:3, espalier/leaf_fff.layer:13:3, espalier/leaf_fff.layer:14:3: descend: leaf[t] = descend n = 0 for depth { s = (sum i: x[t, i] * node_w[n, i]) + node_b[n] n <- 2 * n + 1 + rule(s, 0) } return n - nodes; h[t, j] = activation((sum i: x[t, i] * w1[leaf[t], i, j]) + b1[leaf[t], j]); output y[t, o] = (sum j: h[t, j] * w2[leaf[t], j, o]) + b2[leaf[t], o]
 //   {"step":"cooperate","subgroups":1,"lanes":64,"memory":8192}
+
+// By its bits: a compiler may take every comparison for one of numbers.
+fn is_nan_f32(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// The larger, or NaN where one is.
+fn max_f32(a: f32, b: f32) -> f32 {
+  return select(select(max(a, b), b, is_nan_f32(b)), a, is_nan_f32(a));
+}
 
 var<workgroup> lane_values_f32_64: array<f32, 64>;
 
@@ -28,14 +39,95 @@ fn fold_add_f32_64(lane: i32, value: f32) -> f32 {
   return total;
 }
 
-// By its bits: a compiler may take every comparison for one of numbers.
-fn is_nan_f32(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+// k0_few: descend by subtrees: leaf[t] = descend n = 0 for depth { s = (sum i: x[t, i] * node_w[n, i]) + node_b[n] n <- 2 * n + 1 + rule(s, 0) } return n - nodes; h[t, j] = activation((sum i: x[t, i] * w1[leaf[t], i, j]) + b1[leaf[t], j]); output y[t, o] = (sum j: h[t, j] * w2[leaf[t], j, o]) + b2[leaf[t], o]
+struct k0_few_Sizes {
+  T: i32,
+  grid: i32,
 }
+@group(0) @binding(0) var<storage, read> k0_few_x: array<f32>;
+@group(0) @binding(1) var<storage, read> k0_few_node_w: array<f32>;
+@group(0) @binding(2) var<storage, read> k0_few_node_b: array<f32>;
+@group(0) @binding(3) var<storage, read> k0_few_w1: array<f32>;
+@group(0) @binding(4) var<storage, read> k0_few_b1: array<f32>;
+@group(0) @binding(5) var<storage, read> k0_few_w2: array<f32>;
+@group(0) @binding(6) var<storage, read> k0_few_b2: array<f32>;
+@group(0) @binding(7) var<storage, read_write> k0_few_y: array<f32>;
+@group(0) @binding(8) var<uniform> k0_few_sizes: k0_few_Sizes;
+var<workgroup> k0_few_reached: array<i32, 1>;
+var<workgroup> k0_few_ways: array<i32, 3>;
+var<workgroup> k0_few_parts: array<f32, 256>;
+var<workgroup> k0_few_h_1: array<f32, 4>;
 
-// The larger, or NaN where one is.
-fn max_f32(a: f32, b: f32) -> f32 {
-  return select(select(max(a, b), b, is_nan_f32(b)), a, is_nan_f32(a));
+@compute @workgroup_size(256)
+fn k0_few(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let lane = i32(thread);
+  let row = i32(workgroup.y * workgroups.x + workgroup.x);
+  if (row >= k0_few_sizes.grid) {
+    return;
+  }
+  let team = lane >> 5u;
+  let member = lane & 0x1f;
+  let shared_ = lane < 1;
+  if (shared_) {
+    k0_few_reached[0] = 0;
+  }
+  workgroupBarrier();
+  let item = min(team, 2);
+  let n = k0_few_reached[0];
+  let shared_1 = item + 1;
+  let n_1 = select(n, 2 * n + 1 + select(0, 1, (shared_1 & 1) != 0), shared_1 > 1);
+  var sum_part = 0f;
+  let fixed = 5 * row;
+  let fixed_1 = 5 * n_1;
+  for (var i = member; i < 5; i += 32) {
+    sum_part = fma(k0_few_x[fixed + i], k0_few_node_w[fixed_1 + i], sum_part);
+  }
+  k0_few_parts[lane] = sum_part;
+  workgroupBarrier();
+  let shared_2 = 32 * team;
+  var sum = k0_few_parts[shared_2];
+  for (var other = 1; other < 32; other++) {
+    sum = sum + k0_few_parts[shared_2 + other];
+  }
+  let s = sum + k0_few_node_b[n_1];
+  if (member == 0 && team < 3) {
+    k0_few_ways[item] = i32(s >= 0f);
+  }
+  workgroupBarrier();
+  if (shared_) {
+    var n_2 = k0_few_reached[0];
+    var place = 0;
+    for (var step = 0; step < 2; step++) {
+      let way = k0_few_ways[place];
+      n_2 = 2 * n_2 + 1 + select(0, 1, way != 0);
+      place = place * 2 + 1 + way;
+    }
+    k0_few_reached[0] = n_2;
+  }
+  workgroupBarrier();
+  let result = k0_few_reached[0] - 3;
+  if (lane < 4) {
+    var sum_1 = 0f;
+    let fixed_3 = 5 * row;
+    let fixed_4 = lane + 20 * result;
+    for (var i_1 = 0; i_1 < 5; i_1++) {
+      sum_1 = fma(k0_few_x[fixed_3 + i_1], k0_few_w1[fixed_4 + 4 * i_1], sum_1);
+    }
+    k0_few_h_1[lane] = max_f32(sum_1 + k0_few_b1[lane + 4 * result], 0f);
+  }
+  workgroupBarrier();
+  if (lane < 3) {
+    var sum_2 = 0f;
+    let fixed_5 = lane + 12 * result;
+    for (var j = 0; j < 4; j++) {
+      sum_2 = fma(k0_few_h_1[j], k0_few_w2[fixed_5 + 3 * j], sum_2);
+    }
+    k0_few_y[lane + 3 * row] = sum_2 + k0_few_b2[lane + 3 * result];
+  }
 }
 
 // k0: descend: leaf[t] = descend n = 0 for depth { s = (sum i: x[t, i] * node_w[n, i]) + node_b[n] n <- 2 * n + 1 + rule(s, 0) } return n - nodes; h[t, j] = activation((sum i: x[t, i] * w1[leaf[t], i, j]) + b1[leaf[t], j]); output y[t, o] = (sum j: h[t, j] * w2[leaf[t], j, o]) + b2[leaf[t], o]

@@ -12,7 +12,7 @@ import { feedText, graphOf, loadTokenizer, openCheckpoint } from '@espalier/mode
 import { type Device, graphOfLayer, loadGraph, type WeightTensor } from '@espalier/runtime';
 import { type CudaDevice, CudaSubmission, openCuda } from '@espalier/runtime-cuda';
 import { type CublasLt, openCublasLt } from '../bench/cublas.ts';
-import { missing, type Work, works } from '../bench/works.ts';
+import { type Work, works } from '../bench/works.ts';
 import { withKernels } from '../kernels.ts';
 import { attempt, type Stage, type StageContext } from './stage.ts';
 
@@ -229,7 +229,6 @@ export const bench: Stage = async (context) => {
   using device = await openCuda(context.device);
   const tally = { shipped: 0, compiled: 0 };
   const shipping = withKernels(device, join(context.root, 'kernels'), tally);
-  for (const { name, why } of missing) context.report({ name, outcome: 'skipped', detail: why });
   for (const work of context.quick ? works.slice(0, 1) : works)
     for (const tokens of context.quick ? [1] : work.tokens)
       await attempt(context, `${work.name}, ${work.precision}, ${tokens} tokens`, () =>

@@ -1,11 +1,26 @@
 /** What NVIDIA GPUs differ in, as far as the generated code depends on it. */
+import type { MmaPrecision } from '../../kernel-ir/types.ts';
 import type { Capabilities } from '../../target.ts';
 
 /**
  * `sm`: least compute capability, times ten; 80 (Ampere) is the floor, for its min and max that pass NaN on and its tensor
- * cores. `tensor-cores`: dense products may use them, whose operands are rounded to fewer bits.
+ * cores. The others allow dense products to be formed by tensor cores, from operands rounded to fewer bits; sums stay f32:
+ * `tensor-cores` to tf32, 10 bits of fraction; `tensor-bf16` to bf16, 7 bits, at twice the speed; `tensor-f16` to f16, 10 bits
+ * and the same speed, but operands beyond 65504 become infinite.
  */
-export const cudaDefaults = { sm: 80, 'tensor-cores': false } as const satisfies Capabilities;
+export const cudaDefaults = {
+  sm: 80,
+  'tensor-cores': false,
+  'tensor-bf16': false,
+  'tensor-f16': false,
+} as const satisfies Capabilities;
+
+/** What operands of dense products are rounded to: of what is allowed the fastest, and of two as fast the one that can't overflow. */
+export function productsOf(capabilities: Capabilities): MmaPrecision {
+  if (capabilities['tensor-bf16'] === true) return 'bf16';
+  if (capabilities['tensor-f16'] === true) return 'f16';
+  return capabilities['tensor-cores'] === true ? 'tf32' : 'f32';
+}
 
 /** Lanes of a warp. */
 export const WARP = 32;

@@ -35,6 +35,7 @@ export const wgsl: Target = {
     return laneVariants(
       unit,
       TILES.filter(({ tile }) => tile.lanes <= threads),
+      SUBTREES.lanes <= threads ? { ...SUBTREES, memory: limitOf(capabilities, 'workgroup-bytes') } : null,
     );
   },
   schedule: (unit, kernel, capabilities) => {
@@ -79,6 +80,12 @@ const TILES: readonly TileChoice[] = [
     tile: { rows: 64, columns: 64, depth: 16, laneRows: 4, laneColumns: 4, subgroups: 1, lanes: 256 },
   },
 ];
+
+/**
+ * Walks of few rows: 32 neighbouring threads for each of seven nodes, three levels a round. Devices are of all sizes; even small
+ * ones are idle with fewer rows than this.
+ */
+const SUBTREES = { below: 32, subgroups: 1, lanes: 256, team: 32 } as const;
 
 /** Threads that share a row: enough to hide memory's latency, few enough that folds over them are short. */
 const TEAM = 64;
