@@ -1,14 +1,9 @@
 // A dense feedforward block on OpenBLAS: two matrix products, the activation between them in plain C that the compiler vectorises.
 #include <cblas.h>
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include "gelu.h"
 
 void openblas_set_num_threads(int threads);
 void set_threads(int32_t threads) { openblas_set_num_threads(threads); }
-
-// erf by Abramowitz and Stegun 7.1.26 would be too coarse; libm's erff is exact to an ulp.
-static inline float gelu(float s) { return 0.5f * s * (1.0f + erff(s * 0.70710678f)); }
 
 void dense(const float *x, const float *w1, const float *b1, const float *w2, const float *b2, float *h, float *y,
            int32_t tokens, int32_t width, int32_t hidden) {
@@ -19,19 +14,4 @@ void dense(const float *x, const float *w1, const float *b1, const float *w2, co
   for (int t = 0; t < tokens; t++) memcpy(y + (int64_t)t * width, b2, sizeof(float) * width);
   if (tokens == 1) cblas_sgemv(CblasRowMajor, CblasNoTrans, width, hidden, 1, w2, hidden, h, 1, 1, y, 1);
   else cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, tokens, width, hidden, 1, h, hidden, w2, hidden, 1, y, width);
-}
-
-// The published CPU algorithm of UltraFastBERT: BLAS level 1, one sdot and one saxpy a node.
-void tree_blas(const float *x, const float *w1, const float *b1, const float *w2, float *y, int32_t tokens,
-               int32_t width, int32_t levels) {
-  for (int t = 0; t < tokens; t++) {
-    const float *row = x + (int64_t)t * width;
-    float *out = y + (int64_t)t * width;
-    memset(out, 0, sizeof(float) * width);
-    for (int l = 0, n = 0; l < levels; l++) {
-      float s = cblas_sdot(width, row, 1, w1 + (int64_t)n * width, 1) + b1[n];
-      cblas_saxpy(width, gelu(s), w2 + (int64_t)n * width, 1, out, 1);
-      n = 2 * n + 1 + (s > 0);
-    }
-  }
 }

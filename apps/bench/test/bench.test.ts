@@ -34,7 +34,7 @@ async function errorOf(work: Work, prepare: (work: Work) => ReturnType<typeof pr
   return worst;
 }
 
-describe.each(baselines)('$name', (baseline) => {
+describe.each(baselines.filter((b) => b.kinds.some((kind) => kind !== 'encoder')))('$name', (baseline) => {
   const works = [
     denseWork(33, 7, seed, 20),
     denseWork(8, 1, seed, 12),
@@ -71,6 +71,25 @@ it('gives encoders that the interpreter agrees with', async () => {
   }
 });
 
+it('has baselines for encoders that compute what we do', async () => {
+  const work = encoderWork(1, 'tree', 3, seed);
+  const own = await prepareOwn(work, 'plain', 1);
+  if (isAbsent(own)) throw new Error(own.reason);
+  await own.run();
+  const expected = await own.output();
+  for (const baseline of baselines.filter((b) => b.kinds.includes('encoder'))) {
+    const theirs = await baseline.prepare(work, 1);
+    if (isAbsent(theirs)) throw new Error(`${baseline.name}: ${theirs.reason}`);
+    await theirs.run();
+    const found = await theirs.output();
+    const apart = found.reduce((m, v, i) => Math.max(m, Math.abs(v - (expected[i] as number))), 0);
+    expect(apart, baseline.name).toBeLessThan(2e-4);
+    expect(found.length, baseline.name).toBe(expected.length);
+    await theirs.dispose();
+  }
+  await own.dispose();
+});
+
 it('measures layers from weights to results', async () => {
   const said: string[] = [];
   const results = await runBench({
@@ -85,6 +104,7 @@ it('measures layers from weights to results', async () => {
   expect(dense?.rows.map((r) => r.name)).toEqual(['espalier', 'onnxruntime-node']);
   expect(tree?.rows.map((r) => r.name)).toEqual([
     'espalier',
+    'onnxruntime-node',
     'espalier, dense 7',
     'onnxruntime-node, dense 7',
     'espalier, dense 3',

@@ -1,20 +1,23 @@
 /** TensorFlow.js on its WebAssembly backend: matrix products and an erf GELU of its own operations. */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import type { Baseline, Work } from '../contract.ts';
+import type { Absence, Baseline, Work } from '../contract.ts';
 
 const weight = (work: Work, name: string): Float32Array => work.graph.weights.get(name)?.data as Float32Array;
+
+/** Asked for more it would run on one all the same (its flag for threads is off in Node), and say nothing. */
+const oneThread: Absence = { reason: 'in Node it runs on one thread only' };
 
 export const tfjsWasm: Baseline = {
   name: 'tfjs-wasm',
   title: 'TensorFlow.js, WebAssembly backend, run in Node',
   kinds: ['dense'],
   prepare: async (work, threads) => {
+    if (threads !== 1) return oneThread;
     const tf = await import('@tensorflow/tfjs-core');
     const backend = await import('@tensorflow/tfjs-backend-wasm');
     const folder = dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm/package.json'));
     backend.setWasmPaths(`${folder}/wasm-out/`);
-    backend.setThreadsCount(threads);
     await tf.setBackend('wasm');
     await tf.ready();
     const [hidden = 0, width = 0] = work.graph.weights.get('w1')?.shape ?? [];
