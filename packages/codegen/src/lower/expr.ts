@@ -57,15 +57,40 @@ function lowerAccess(e: Access, scope: Scope): Expr {
   const handle = scope.handle(e.tensor);
   if (handle.kind === 'value') return handle.expr;
   const decl = scope.kernel.tensor(e.tensor);
+  const conditions: Expr[] = [];
   const indices = handle.axes.map((axis) => {
     const index = lowerExpr(e.indices[axis] as LayerExpr, scope);
-    return e.inBounds[axis] === true ? index : checkedIndex(e, axis, index, scope);
+    if (e.inBounds[axis] === true) return index;
+    const checked = checkedIndex(e, axis, index, scope);
+    conditions.push(checked.isInside);
+    return checked.index;
   });
-  return k.load(handle.buffer, indices, k.scalar(decl.storage === 'f32' || decl.storage === 'f16' ? 'f32' : 'i32'));
+  const type = k.scalar(decl.storage === 'f32' || decl.storage === 'f16' ? 'f32' : 'i32');
+  const value = k.load(handle.buffer, indices, type);
+  // Runtimes leave room where a tensor they fill is empty. What the kernel writes itself has none, and nothing may be read there.
+  return conditions.length > 0 && scope.kernel.isWritten(handle.buffer) ? loadInside(value, conditions, scope) : value;
+}
+
+/** The value where all conditions hold, else 0. */
+function loadInside(value: Expr, conditions: readonly Expr[], scope: Scope): Expr {
+  const name = scope.kernel.names.fresh('inside');
+  const condition = conditions.reduce((a, b) => k.op('and', a, b));
+  scope.emit(k.varStmt(name, { kind: 'literal', value: 0, type: value.type }), {
+    kind: 'if',
+    condition,
+    then: [k.assign(name, value)],
+    otherwise: [],
+  });
+  return k.ref(name, value.type);
 }
 
 /** An index nothing proved in range: checked when it runs, and clamped so that a failed check reads no foreign memory. */
-function checkedIndex(e: Access, axis: number, index: Expr, scope: Scope): Expr {
+function checkedIndex(
+  e: Access,
+  axis: number,
+  index: Expr,
+  scope: Scope,
+): { readonly index: Expr; readonly isInside: Expr } {
   const layer = scope.kernel.layer;
   const size = scope.kernel.tensor(e.tensor).shape[axis] ?? Sizes.constant(0);
   const span = e.indices[axis]?.span ?? e.span;
@@ -74,12 +99,9 @@ function checkedIndex(e: Access, axis: number, index: Expr, scope: Scope): Expr 
   const name = scope.kernel.names.fresh('at');
   const at = k.index(name);
   const end = k.sizeExpr(size);
-  scope.emit(k.letStmt(name, index), {
-    kind: 'check',
-    condition: k.op('and', k.op('ge', at, k.i32(0)), k.op('lt', at, end)),
-    fault,
-  });
-  return k.max(k.i32(0), k.min(at, k.sub(end, k.i32(1))));
+  const isInside = k.op('and', k.op('ge', at, k.i32(0)), k.op('lt', at, end));
+  scope.emit(k.letStmt(name, index), { kind: 'check', condition: isInside, fault });
+  return { index: k.max(k.i32(0), k.min(at, k.sub(end, k.i32(1)))), isInside };
 }
 
 /** Whether a branch reads what only its condition keeps inside a tensor. */

@@ -79,6 +79,12 @@ export class KernelBuilder {
     return name;
   }
 
+  /** Whether the kernel has written to a buffer, so far: its own memory, or an output. */
+  isWritten(buffer: string): boolean {
+    const found = this.#buffers.get(buffer);
+    return found?.space !== 'global' || found.access !== 'read';
+  }
+
   fault(message: string, place: string): number {
     const known = this.faults.findIndex((f) => f.message === message && f.place === place);
     if (known >= 0) return known + 1;
