@@ -1,7 +1,9 @@
 /** Everybody who is compared with. */
 import type { Baseline } from '../contract.ts';
 import { jaxJs } from './jax.ts';
-import { cTree, openBlas, publishedTree } from './native.ts';
+import { openBlas } from './native/dense.ts';
+import { publishedBmm, publishedNaive, publishedTree } from './native/published.ts';
+import { cTree, cTreeF16, cTreeTiled } from './native/tree.ts';
 import { onnxruntimeNode, onnxruntimeWeb } from './onnxruntime.ts';
 import { tfjsWasm } from './tfjs.ts';
 import { transformersJs } from './transformers.ts';
@@ -14,5 +16,9 @@ export const baselines: readonly Baseline[] = [
   jaxJs,
   transformersJs,
   cTree,
+  cTreeTiled,
+  cTreeF16,
   publishedTree,
+  publishedNaive,
+  publishedBmm,
 ];

@@ -1,8 +1,7 @@
 /** jax-js on its WebAssembly backend: the layer traced and compiled once by its `jit`. */
 import type { Array as JaxArray } from '@jax-js/jax';
-import type { Absence, Baseline, Work } from '../contract.ts';
-
-const weight = (work: Work, name: string): Float32Array => work.graph.weights.get(name)?.data as Float32Array;
+import type { Absence, Baseline } from '../contract.ts';
+import { transposed, weight } from './weights.ts';
 
 /** Its pool of workers needs the browser's Worker, which Node lacks. */
 const oneThread: Absence = { reason: 'in Node it runs on one thread only' };
@@ -19,19 +18,12 @@ export const jaxJs: Baseline = {
     const [hidden = 0, width = 0] = work.graph.weights.get('w1')?.shape ?? [];
     const array = (data: Float32Array, shape: number[]): JaxArray =>
       np.array(data as Float32Array<ArrayBuffer>, { shape });
-    // Stored as its products read them fastest; copies are made here, not in the timed part.
-    const columns = (name: string, shape: number[]): JaxArray => {
-      const rows = weight(work, name);
-      const [n = 0, m = 0] = shape;
-      const data = new Float32Array(rows.length);
-      for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) data[j * n + i] = rows[i * m + j] as number;
-      return array(data, [m, n]);
-    };
     const operands = [
       array(work.inputs['x'] as Float32Array, [work.tokens, width]),
-      columns('w1', [hidden, width]),
+      // Turned over once, outside what is timed: its products read them so.
+      array(transposed(weight(work, 'w1'), hidden, width), [width, hidden]),
       array(weight(work, 'b1'), [hidden]),
-      columns('w2', [width, hidden]),
+      array(transposed(weight(work, 'w2'), width, hidden), [hidden, width]),
       array(weight(work, 'b2'), [width]),
     ];
     const layer = jit((x: JaxArray, w1: JaxArray, b1: JaxArray, w2: JaxArray, b2: JaxArray) =>

@@ -1,9 +1,8 @@
 /** TensorFlow.js on its WebAssembly backend: matrix products and an erf GELU of its own operations. */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import type { Absence, Baseline, Work } from '../contract.ts';
-
-const weight = (work: Work, name: string): Float32Array => work.graph.weights.get(name)?.data as Float32Array;
+import type { Absence, Baseline } from '../contract.ts';
+import { transposed, weight } from './weights.ts';
 
 /** Asked for more it would run on one all the same (its flag for threads is off in Node), and say nothing. */
 const oneThread: Absence = { reason: 'in Node it runs on one thread only' };
@@ -23,9 +22,9 @@ export const tfjsWasm: Baseline = {
     const [hidden = 0, width = 0] = work.graph.weights.get('w1')?.shape ?? [];
     const x = tf.tensor2d(work.inputs['x'] as Float32Array, [work.tokens, width]);
     // Transposed once: with transposed operands its products take another, slower path.
-    const w1 = tf.tidy(() => tf.transpose(tf.tensor2d(weight(work, 'w1'), [hidden, width])));
+    const w1 = tf.tensor2d(transposed(weight(work, 'w1'), hidden, width), [width, hidden]);
     const b1 = tf.tensor1d(weight(work, 'b1'));
-    const w2 = tf.tidy(() => tf.transpose(tf.tensor2d(weight(work, 'w2'), [width, hidden])));
+    const w2 = tf.tensor2d(transposed(weight(work, 'w2'), width, hidden), [hidden, width]);
     const b2 = tf.tensor1d(weight(work, 'b2'));
     let result = new Float32Array(0);
     return {

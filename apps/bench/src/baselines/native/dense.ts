@@ -1,6 +1,7 @@
 /** Dense layers on OpenBLAS. */
 import type { Baseline } from '../../contract.ts';
-import { isMissing, nativeLibrary, weight } from './library.ts';
+import { weight } from '../weights.ts';
+import { isMissing, nativeLibrary } from './library.ts';
 
 export const openBlas: Baseline = {
   name: 'openblas',

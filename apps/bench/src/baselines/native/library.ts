@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
-import type { Absence, Work } from '../../contract.ts';
+import type { Absence } from '../../contract.ts';
 
 export type Library = ReturnType<typeof koffi.load>;
 
@@ -15,6 +15,8 @@ export type Library = ReturnType<typeof koffi.load>;
  * multiply-adds, no errno and no floating-point traps are what lets loops become vectors.
  */
 export const FLAGS = ['-O3', '-march=native', '-ffp-contract=fast', '-fno-math-errno', '-fno-trapping-math'] as const;
+
+const BLAS = 'apt-get install -y libopenblas-dev';
 
 const FOLDER = fileURLToPath(new URL('../../../native/', import.meta.url));
 
@@ -47,7 +49,14 @@ export function nativeLibrary(name: string, link: readonly string[] = []): Libra
     }
     renameSync(mine, file);
   }
-  return koffi.load(file);
+  try {
+    return koffi.load(file);
+  } catch (error) {
+    return {
+      reason: `it does not load here (${(error as Error).message})`,
+      ...(link.length > 0 ? { command: BLAS } : {}),
+    };
+  }
 }
 
 interface Failure {
@@ -59,14 +68,11 @@ function whyNot({ code, stderr }: Failure, link: readonly string[]): Absence {
   if (code === 'ENOENT') return { reason: 'there is no C compiler', command: 'apt-get install -y gcc libc6-dev' };
   const said = stderr?.toString() ?? '';
   if (link.includes('-lopenblas') && /cblas\.h|openblas/.test(said))
-    return { reason: 'OpenBLAS is not installed', command: 'apt-get install -y libopenblas-dev' };
+    return { reason: 'OpenBLAS is not installed', command: BLAS };
   const line = said.split('\n').find((l) => l.includes('error')) ?? said.split('\n')[0] ?? '';
   return { reason: `it does not compile here (${line.replace(/^.*error:\s*/, '').trim()})` };
 }
 
 export const isMissing = (x: Library | Absence): x is Absence => 'reason' in x;
-
-/** A weight of a layer by its name. */
-export const weight = (work: Work, name: string): Float32Array => work.graph.weights.get(name)?.data as Float32Array;
 
 export const oneThread: Absence = { reason: 'it runs on one thread only' };

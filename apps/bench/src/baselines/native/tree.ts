@@ -1,6 +1,7 @@
 /** Trees in C: the algorithm that our kernels are, as a C programmer writes it by hand. */
 import type { Absence, Baseline, Contender, Work } from '../../contract.ts';
-import { isMissing, type Library, nativeLibrary, oneThread, weight } from './library.ts';
+import { halfWeight, weight } from '../weights.ts';
+import { isMissing, type Library, nativeLibrary, oneThread } from './library.ts';
 
 /** What a function over one tree needs to know. */
 interface TreeShape {
@@ -13,9 +14,8 @@ interface TreeShape {
 export function treeShape(work: Work): TreeShape | Absence {
   const [trees = 0, nodes = 0, width = 0] = work.graph.weights.get('w1')?.shape ?? [];
   const out = work.graph.weights.get('w2')?.shape.at(-1);
-  const plain = ['x', 'w1', 'b1', 'w2'].every((n) => n === 'x' || work.graph.weights.has(n));
-  if (trees !== 1 || out !== width || !plain || work.graph.weights.size !== 3)
-    return { reason: 'it does one tree with biases, as wide as its input' };
+  const known = ['w1', 'b1', 'w2'].every((name) => work.graph.weights.has(name)) && work.graph.weights.size === 3;
+  if (trees !== 1 || out !== width || !known) return { reason: 'it does one tree with biases, as wide as its input' };
   return { width, nodes, levels: Math.log2(nodes + 1) };
 }
 
@@ -70,12 +70,6 @@ export const cTreeTiled: Baseline = {
   },
 };
 
-/** The half-precision number nearest to one, as its bits; null where it is another. */
-function halfBits(values: Float32Array): Uint16Array | null {
-  const half = Float16Array.from(values);
-  return half.every((h, i) => h === values[i]) ? new Uint16Array(half.buffer) : null;
-}
-
 export const cTreeF16: Baseline = {
   name: 'c-tree-f16',
   title: 'the same in C for AVX2 and F16C, one token at a time, weights stored as half-precision numbers',
@@ -84,7 +78,7 @@ export const cTreeF16: Baseline = {
     if (threads !== 1) return oneThread;
     const library = nativeLibrary('tree');
     if (isMissing(library)) return library;
-    const [w1, w2] = [halfBits(weight(work, 'w1')), halfBits(weight(work, 'w2'))];
+    const [w1, w2] = [halfWeight(work, 'w1'), halfWeight(work, 'w2')];
     // Rounded weights would be another tree: some tokens would take other paths, and the check would rightly reject it.
     if (w1 === null || w2 === null) return { reason: 'the weights are no half-precision numbers' };
     return treeContender(library, 'tree_f16', work, [w1, w2]);
