@@ -10,6 +10,7 @@ export const stepMembers: { readonly [S in Step as S['step']]: Members<S> } = {
   vectorise: { loop: 'string', lanes: 'number', accumulators: 'number' },
   jam: { loop: 'string', by: 'number' },
   interleave: { loop: 'string', by: 'number', apart: 'strings?' },
+  keep: { buffer: 'string' },
   repeat: { loop: 'string', by: 'number' },
   unroll: { loop: 'string', limit: 'number' },
   spread: { subgroups: 'number', lanes: 'number', workgroups: 'number?' },

@@ -7,6 +7,7 @@
 import { childrenOf, type Expr as LayerExpr, type Size, Sizes } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr } from '../kernel-ir/types.ts';
+import { withoutIdleLets } from '../kernel-ir/walk.ts';
 import { type DescendExpr, lowerExpr, walk } from './expr.ts';
 import { mentionsAny, visit } from './layer-expr.ts';
 import type { Scope } from './scope.ts';
@@ -62,7 +63,7 @@ export function deferWalk(
       at.bind(name, k.ref(local, scalar));
     }
     fill(at, k.index(level));
-    scope.emit(k.loop(level, k.i32(0), k.sizeExpr(descent.levels), at.block));
+    scope.emit(k.loop(level, k.i32(0), k.sizeExpr(descent.levels), withoutIdleLets(at.block)));
   };
 
   const ready = partsApart(descent, rest).map((part) => ({

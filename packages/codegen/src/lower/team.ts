@@ -127,6 +127,15 @@ export class Team {
     const each = (inner: Scope): void => inner.emit(k.assign(name, k.op(op, part, lowerExpr(e.body, inner))));
     scope.loops(others, (inner) => {
       if (longest === undefined) return;
+      if (this.foldsInSubgroup) {
+        const index = names.fresh(longest.name);
+        const body = inner.inner();
+        body.bind(longest.name, k.index(index));
+        each(body);
+        const to = k.sizeExpr(longest.size);
+        inner.emit(k.loop(index, k.i32(0), to, body.block, { binding: 'lane', label: longest.name }));
+        return;
+      }
       const stride = { first: this.#member, by: this.#shape.team };
       const known = Sizes.constantOf(longest.size);
       dealt(longest.name, k.sizeExpr(longest.size), known, stride, inner, (body, index) => {

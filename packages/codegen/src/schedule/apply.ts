@@ -8,6 +8,7 @@ import { cooperateOnGrid } from './cooperate.ts';
 import { renamed } from './copy.ts';
 import { interleaveRows } from './interleave.ts';
 import { jamLoop } from './jam.ts';
+import { keepRow } from './keep.ts';
 import { multiplesOf } from './memory.ts';
 import { repeatLoop } from './repeat.ts';
 import { spreadGrid } from './spread.ts';
@@ -36,6 +37,7 @@ function rewrite(kernel: Kernel, step: Step): Kernel {
   if (step.step === 'pack') return pack(kernel, step);
   if (step.step === 'cooperate') return orRefuse(step, cooperateOnGrid(kernel, step));
   if (step.step === 'spread') return orRefuse(step, spreadGrid(kernel, step));
+  if (step.step === 'keep') return orRefuse(step, keepRow(kernel, step.buffer));
   if (step.step === 'interleave') return orRefuse(step, interleaveRows(kernel, step));
   const names = new Names(kernel);
   const multiples = multiplesOf(kernel.body);
@@ -54,7 +56,7 @@ function orRefuse(step: Step, result: Kernel | string): Kernel {
   return result;
 }
 
-type LoopStep = Exclude<Step, { step: 'pack' | 'spread' | 'cooperate' | 'interleave' }>;
+type LoopStep = Exclude<Step, { step: 'pack' | 'spread' | 'cooperate' | 'interleave' | 'keep' }>;
 
 function rewriteLoop(
   loop: For,

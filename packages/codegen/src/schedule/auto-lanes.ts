@@ -5,14 +5,18 @@
 
 import { storageBytes } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
-import type { Kernel } from '../kernel-ir/types.ts';
-import { columnsOf, type RowsUnit, type Unit } from '../lower/partition.ts';
+import { affine, residue } from '../kernel-ir/affine.ts';
+import type { Expr, Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
+import { visitStatements } from '../kernel-ir/walk.ts';
+import { columnsOf, type RowsUnit, type Unit, walks } from '../lower/partition.ts';
 import { levelsFor, planSubtrees, subtreeBytes } from '../lower/subtrees-plan.ts';
 import type { TeamShape } from '../lower/team.ts';
 import { isTileable } from '../lower/tile.ts';
 import type { Form, Tile, Variant } from '../target.ts';
 import { applyStep } from './apply.ts';
+import { bufferOf, loadsOf, movement, multiplesOf, storesOf } from './memory.ts';
 import { type Schedule, ScheduleRefusal, type Step } from './steps.ts';
+import { tripOf } from './vectorise.ts';
 
 /** What the default schedules need to know of a lane machine. */
 export interface LaneMachine {
@@ -27,6 +31,8 @@ export interface LaneMachine {
   readonly privateBytes: number;
   /** Workgroups to start at most where each needs scratch memory. */
   readonly workgroups: number;
+  /** Neighbouring elements a lane is best given at once: 4 where memory is read 16 bytes a lane, 1 where it makes no difference. */
+  readonly run: number;
 }
 
 /** Whether private arrays of the kernel must go to scratch memory. */
@@ -50,14 +56,85 @@ export function spreadSchedule(kernel: Kernel, machine: LaneMachine): Schedule {
 /** The steps with which a subgroup takes a grid step, or each thread where lanes find nothing to share. */
 export function laneSchedule(kernel: Kernel, machine: LaneMachine): Schedule {
   const { subgroups, lanes, memory } = machine;
-  const step: Step = { step: 'cooperate', subgroups, lanes, memory };
+  const cooperate: Step = { step: 'cooperate', subgroups, lanes, memory };
+  const shared = attempt(kernel, [cooperate]);
+  if (shared === null) return spreadSchedule(kernel, machine);
+  const before = machine.run === 1 ? [] : preparation(kernel, machine);
+  const prepared = before.length === 0 ? null : attempt(kernel, [...before, cooperate]);
+  // Arrays that lanes hold in registers must stay there.
+  const isBetter = prepared !== null && memoryOf(prepared) <= memoryOf(shared) && !needsScratch(prepared, machine);
+  const steps = isBetter ? before : [];
+  const last = needsScratch(isBetter ? prepared : shared, machine)
+    ? { ...cooperate, workgroups: machine.workgroups }
+    : cooperate;
+  return [...steps, last];
+}
+
+/** The kernel after the steps; null where one of them refuses. */
+function attempt(kernel: Kernel, steps: Schedule): Kernel | null {
   try {
-    const shared = applyStep(kernel, step);
-    return [needsScratch(shared, machine) ? { ...step, workgroups: machine.workgroups } : step];
+    return steps.reduce(applyStep, kernel);
   } catch (error) {
-    if (error instanceof ScheduleRefusal) return spreadSchedule(kernel, machine);
+    if (error instanceof ScheduleRefusal) return null;
     throw error;
   }
+}
+
+/** Elements in workgroup memory. */
+const memoryOf = (kernel: Kernel): number =>
+  kernel.buffers
+    .filter((b) => b.space === 'workgroup')
+    .reduce((sum, b) => sum + (Sizes.constantOf(Sizes.product(b.shape)) ?? 0), 0);
+
+/** Rows that are read over and over are kept, and loops give each lane runs of neighbours where memory allows. */
+function preparation(kernel: Kernel, machine: LaneMachine): Schedule {
+  const steps: Step[] = [];
+  let current = kernel;
+  const accept = (step: Step): void => {
+    const next = attempt(current, [step]);
+    if (next === null) return;
+    steps.push(step);
+    current = next;
+  };
+  for (const b of kernel.buffers)
+    if (b.space === 'global' && b.access === 'read' && fitsRegisters(b, machine))
+      accept({ step: 'keep', buffer: b.name });
+  for (const step of runSteps(current, machine)) accept(step);
+  return steps;
+}
+
+/** Most elements of a kept row in a lane's registers; it has some 200 for everything. */
+const MOST_KEPT = 48;
+
+const fitsRegisters = (b: KernelBuffer, { lanes }: LaneMachine): boolean =>
+  (Sizes.constantOf(b.shape.at(-1) ?? Sizes.constant(0)) ?? Number.POSITIVE_INFINITY) <= MOST_KEPT * lanes;
+
+/** The steps that give lanes runs of neighbours: for innermost loops long enough to keep all lanes busy, whose every access is in order and aligned. */
+export function runSteps(kernel: Kernel, { run, lanes }: Pick<LaneMachine, 'run' | 'lanes'>): Schedule {
+  const steps: Step[] = [];
+  visitStatements(kernel.body, (s) => {
+    if (s.kind !== 'for' || (s.binding !== 'serial' && s.binding !== 'lane') || s.step !== 1) return;
+    const trip = tripOf(s);
+    if (trip === null || trip % run !== 0 || trip < run * lanes || !isAligned(s, kernel, run)) return;
+    steps.push({ step: 'vectorise', loop: s.label, lanes: run, accumulators: 1 });
+  });
+  return steps;
+}
+
+/** Whether everything a loop reads and writes along its index are whole runs of memory. */
+function isAligned(loop: Extract<Stmt, { kind: 'for' }>, kernel: Kernel, run: number): boolean {
+  const multiples = new Map(multiplesOf(kernel.body)).set(loop.index, run);
+  if (residue(affine(loop.from), run, multiples) !== 0) return false;
+  return [...loadsOf(loop.body), ...storesOf(loop.body)].every((access) => {
+    const buffer = bufferOf(kernel, access.buffer);
+    const moves = movement(access, buffer, loop, run, multiples);
+    if (moves !== 'contiguous') return moves === 'uniform';
+    const last = buffer.layout.at(-1);
+    const row = Sizes.constantOf(buffer.shape.at(-1) ?? Sizes.constant(1));
+    const isRowMajor = last?.part === 'whole' && last.axis === buffer.shape.length - 1;
+    const startsRun = residue(affine(access.indices.at(-1) as Expr), run, multiples) === 0;
+    return isRowMajor && startsRun && (buffer.shape.length === 1 || (row !== null && row % run === 0));
+  });
 }
 
 /** A tile for contractions of at least `from` rows and `columns` columns. */
@@ -85,14 +162,17 @@ function subtreesForm(unit: RowsUnit, { subgroups, lanes, team, memory }: Subtre
 
 /**
  * The variants of a unit: walks of few rows are taken by subtrees; a contraction of few rows is a grid of dot products, one of more a grid of tiles, the larger the
- * more rows there are. `choices` by ascending `from`; the first that fits the width from each number of rows on is taken.
+ * more rows there are. `choices` by ascending `from`; the first that fits the width from each number of rows on is taken. `walkForm`: that of
+ * walks taken row by row.
  */
 export function laneVariants(
   unit: Unit,
   choices: readonly TileChoice[],
   subtrees: SubtreeChoice | null,
+  walkForm: Form = { form: 'elements' },
 ): readonly Variant[] {
-  const plain: Variant = { name: '', from: 0, form: { form: 'elements' } };
+  const isWalk = unit.kind === 'rows' && walks(unit);
+  const plain: Variant = { name: '', from: 0, form: isWalk ? walkForm : { form: 'elements' } };
   if (unit.kind === 'rows' && subtrees !== null) {
     const form = subtreesForm(unit, subtrees);
     if (form === null) return [plain];

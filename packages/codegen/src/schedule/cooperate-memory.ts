@@ -1,6 +1,7 @@
 /** Where the private arrays of a grid step live once a subgroup shares the step. */
 import { rowMajor, storageBytes } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
+import { mentions } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
 import { expressionsOf, mapExpressions, mapStatements, visitExpr, visitStatements } from '../kernel-ir/walk.ts';
@@ -8,12 +9,12 @@ import { expressionsOf, mapExpressions, mapStatements, visitExpr, visitStatement
 type For = Extract<Stmt, { kind: 'for' }>;
 
 /**
- * `each`: every lane has all of it. `split`: element i of axis `axis` is with lane i mod lanes, in a register. `shared`: one
- * copy for the subgroup. Global memory that the step itself reads back is `shared`; other global memory `written`.
+ * `each`: every lane has all of it. `split`: runs of `run` elements along axis `axis` are dealt out to the lanes, run r to lane r mod
+ * lanes, in registers. `shared`: one copy for the subgroup. Global memory that the step itself reads back is `shared`; other global memory `written`.
  */
 export type Home =
   | { readonly kind: 'each' }
-  | { readonly kind: 'split'; readonly axis: number }
+  | { readonly kind: 'split'; readonly axis: number; readonly run: number }
   | { readonly kind: 'shared' }
   | { readonly kind: 'written' };
 
@@ -36,7 +37,7 @@ export function homesOf(
   kernel: Kernel,
   body: readonly Stmt[],
   dealt: ReadonlySet<For>,
-  options: { readonly lanes: number },
+  options: { readonly lanes: number; readonly sharePicked: boolean },
 ): Homes {
   const uses = usesOf(body, dealt);
   const homes = new Map<string, Home>();
@@ -44,7 +45,7 @@ export function homesOf(
     const mine = uses.filter((u) => u.buffer === b.name);
     if (b.space === 'global') {
       if (b.access !== 'read') homes.set(b.name, { kind: mine.some((u) => !u.stores) ? 'shared' : 'written' });
-    } else if (b.space === 'private') homes.set(b.name, homeOf(b, mine, options.lanes));
+    } else if (b.space === 'private') homes.set(b.name, homeOf(b, mine, options));
   }
   const kind = (name: string): Home['kind'] => homes.get(name)?.kind ?? 'written';
   const writesShared = (s: Stmt): boolean => {
@@ -57,24 +58,36 @@ export function homesOf(
   return { kind, of: homes, writesShared };
 }
 
-function homeOf(b: KernelBuffer, uses: readonly Use[], lanes: number): Home {
-  if (uses.every((u) => !u.stores || u.lane === null)) return { kind: 'each' };
+function homeOf(
+  b: KernelBuffer,
+  uses: readonly Use[],
+  { lanes, sharePicked }: { readonly lanes: number; readonly sharePicked: boolean },
+): Home {
+  // Written by all lanes alike: each keeps it, unless a lane reads where its own number says, which registers can't do.
+  if (uses.every((u) => !u.stores || u.lane === null))
+    return { kind: sharePicked && uses.some(isPick) ? 'shared' : 'each' };
+  const run = uses.find((u) => u.lane !== null)?.lane?.step ?? 1;
   for (let axis = 0; axis < b.shape.length; axis++) {
     if (Sizes.constantOf(b.shape[axis] ?? Sizes.constant(0)) === null) continue;
     const own = uses.every((u) => {
       const at = u.indices[axis];
       return (
         u.lane !== null &&
+        u.lane.step === run &&
         u.lane.from.kind === 'literal' &&
-        u.lane.from.value % lanes === 0 &&
+        u.lane.from.value % (lanes * run) === 0 &&
         at?.kind === 'ref' &&
         at.name === u.lane.index
       );
     });
-    if (own) return { kind: 'split', axis };
+    if (own) return { kind: 'split', axis, run };
   }
   return { kind: 'shared' };
 }
+
+/** Whether which element is used depends on the lane. */
+const isPick = ({ lane, indices }: Use): boolean =>
+  lane !== null && indices.some((i) => mentions(i, new Set([lane.index])));
 
 function usesOf(body: readonly Stmt[], dealt: ReadonlySet<For>): readonly Use[] {
   const uses: Use[] = [];
@@ -112,7 +125,9 @@ export function withHomes(
     if (b.space !== 'private' || home === undefined || home.kind === 'each' || home.kind === 'written') return b;
     if (home.kind === 'split') {
       const shape = b.shape.map((size, axis) =>
-        axis === home.axis ? Sizes.constant(Math.ceil((Sizes.constantOf(size) ?? 0) / options.lanes)) : size,
+        axis === home.axis
+          ? Sizes.constant(Math.ceil((Sizes.constantOf(size) ?? 0) / (options.lanes * home.run)) * home.run)
+          : size,
       );
       return { ...b, shape };
     }
@@ -126,7 +141,9 @@ export function withHomes(
   const place = (name: string, indices: readonly Expr[]): readonly Expr[] => {
     const home = homes.of.get(name);
     if (home?.kind === 'split')
-      return indices.map((i, axis) => (axis === home.axis ? k.op('floordiv', i, k.i32(options.lanes)) : i));
+      return indices.map((i, axis) =>
+        axis === home.axis ? k.mul(k.op('floordiv', i, k.i32(options.lanes * home.run)), k.i32(home.run)) : i,
+      );
     const isShared = home?.kind === 'shared' && kernel.buffers.some((b) => b.name === name && b.space === 'private');
     return isShared && options.subgroups > 1 ? [subgroup, ...indices] : indices;
   };

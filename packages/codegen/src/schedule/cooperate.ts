@@ -6,8 +6,16 @@
  */
 import * as k from '../kernel-ir/build.ts';
 import { divergence } from '../kernel-ir/divergence.ts';
-import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
-import { blocksOf, Names, withBlocks } from '../kernel-ir/walk.ts';
+import type { Expr, FoldOp, Kernel, Stmt } from '../kernel-ir/types.ts';
+import {
+  blocksOf,
+  mapExpr,
+  Names,
+  visitExpr,
+  visitExpressions,
+  visitStatements,
+  withBlocks,
+} from '../kernel-ir/walk.ts';
 import { type Homes, homesOf, withHomes } from './cooperate-memory.ts';
 import { dependence } from './memory.ts';
 import { ceilDivide, gridLoop, withGrid } from './spread.ts';
@@ -29,11 +37,16 @@ const subgroup: Expr = { kind: 'builtin', which: 'subgroup', type: k.scalar('i32
 
 /** The kernel with each grid step shared by a subgroup, or why not: also where it can't be shown that all lanes reach a fold together. */
 export function cooperateOnGrid(kernel: Kernel, options: Cooperate): Kernel | string {
-  const shared = shareGrid(kernel, options);
-  return typeof shared === 'string' ? shared : (divergence(shared) ?? shared);
+  const shareWith = (sharePicked: boolean): Kernel | string => {
+    const shared = shareGrid(kernel, { ...options, sharePicked });
+    return typeof shared === 'string' ? shared : (divergence(shared) ?? shared);
+  };
+  const shared = shareWith(true);
+  // What is shared is fenced by barriers, where lanes may not part; what each lane keeps needs none.
+  return typeof shared === 'string' ? shareWith(false) : shared;
 }
 
-function shareGrid(kernel: Kernel, options: Cooperate): Kernel | string {
+function shareGrid(kernel: Kernel, options: Cooperate & { readonly sharePicked: boolean }): Kernel | string {
   const found = gridLoop(kernel);
   if (found === null || kernel.workgroup !== undefined) return 'the kernel has no grid left to share';
   const { loop, at } = found;
@@ -67,9 +80,10 @@ function shareGrid(kernel: Kernel, options: Cooperate): Kernel | string {
   return bound(k.min(needed, k.i32(options.workgroups)), [rounds]);
 }
 
-/** Whether the iterations of a loop may be run by different lanes. */
+/** Whether the iterations of a loop may be run by different lanes. Those of a vectorised loop take as many elements as it steps over. */
 function dealable(loop: For): boolean {
-  if (loop.binding !== 'serial' || loop.step !== 1 || dependence(loop.index, loop.body) !== null) return false;
+  if (loop.binding !== 'serial' || widestAccess(loop.body) > loop.step) return false;
+  if (dependence(loop.index, loop.body) !== null) return false;
   try {
     partialsOf(loop);
     return true;
@@ -77,6 +91,21 @@ function dealable(loop: For): boolean {
     if (error instanceof VectoriseError) return false;
     throw error;
   }
+}
+
+/** Most elements that an access takes at once. */
+function widestAccess(body: readonly Stmt[]): number {
+  let widest = 1;
+  const see = (lanes: number): void => {
+    widest = Math.max(widest, lanes);
+  };
+  visitExpressions(body, (e) => {
+    if (e.kind === 'load') see(e.type.lanes);
+  });
+  visitStatements(body, (s) => {
+    if (s.kind === 'store') see(s.value.type.lanes);
+  });
+  return widest;
 }
 
 /** The loops to deal out: the outermost that keep the lanes busy; short ones only where nothing inside them is longer. */
@@ -109,6 +138,8 @@ class Dealer {
   readonly #dealt: ReadonlySet<For>;
   readonly #homes: Homes;
   readonly #names: Names;
+  /** Vectors that a dealt loop folds into and that are then folded themselves, and what each lane holds of them. */
+  readonly #foldedLater = new Map<string, string>();
 
   constructor(dealt: ReadonlySet<For>, homes: Homes, names: Names) {
     this.#dealt = dealt;
@@ -119,8 +150,8 @@ class Dealer {
   /** A block that all lanes run alike. */
   block(body: readonly Stmt[]): readonly Stmt[] {
     const result: Stmt[] = [];
-    for (const s of body) {
-      for (const x of this.statement(s)) {
+    for (const [i, s] of body.entries()) {
+      for (const x of this.statement(s, body.slice(i + 1))) {
         if (x.kind === 'barrier' && result.at(-1)?.kind === 'barrier') continue;
         result.push(x);
       }
@@ -128,8 +159,9 @@ class Dealer {
     return result;
   }
 
-  private statement(s: Stmt): readonly Stmt[] {
-    if (s.kind === 'for' && this.#dealt.has(s)) return this.fenced(s, this.deal(s));
+  private statement(given: Stmt, following: readonly Stmt[]): readonly Stmt[] {
+    const s = this.foldParts(given);
+    if (s.kind === 'for' && this.#dealt.has(s)) return this.fenced(s, this.deal(s, following));
     if (s.kind === 'for' || s.kind === 'if')
       return [
         withBlocks(
@@ -145,6 +177,17 @@ class Dealer {
     return [s];
   }
 
+  /** Where a vector of partial results becomes one number, that number is folded over the lanes: one fold instead of four. */
+  private foldParts(s: Stmt): Stmt {
+    if (this.#foldedLater.size === 0 || s.kind !== 'assign') return s;
+    const value = mapExpr(s.value, (e) => {
+      const part = e.kind === 'fold' && e.value.kind === 'ref' ? this.#foldedLater.get(e.value.name) : undefined;
+      if (e.kind !== 'fold' || part === undefined) return e;
+      return { kind: 'subgroup_fold', op: e.op, value: k.fold(e.op, k.ref(part, e.value.type)), type: e.type };
+    });
+    return k.assign(s.name, value);
+  }
+
   /** Barriers around a statement that writes what other lanes read: they must have read the old, and will see the new. */
   private fenced(s: Stmt, replacement: readonly Stmt[]): readonly Stmt[] {
     if (!this.#homes.writesShared(s)) return replacement;
@@ -152,7 +195,7 @@ class Dealer {
     return [barrier, ...replacement, barrier];
   }
 
-  private deal(loop: For): readonly Stmt[] {
+  private deal(loop: For, following: readonly Stmt[]): readonly Stmt[] {
     const partials = partialsOf(loop);
     const before: Stmt[] = [];
     const after: Stmt[] = [];
@@ -160,12 +203,31 @@ class Dealer {
     for (const [name, p] of partials) {
       const part = this.#names.fresh(`${name}_part`);
       parts.set(name, part);
-      before.push(k.varStmt(part, k.identityOf(p.op, p.type.scalar)));
+      before.push(k.varStmt(part, k.splat(k.identityOf(p.op, p.type.scalar), p.type.lanes)));
+      if (p.type.lanes > 1 && isOnlyFolded(name, p.op, following)) {
+        this.#foldedLater.set(name, part);
+        continue;
+      }
       const together: Expr = { kind: 'subgroup_fold', op: p.op, value: k.ref(part, p.type), type: p.type };
       after.push(k.assign(name, k.op(p.op, k.ref(name, p.type), together)));
     }
     return [...before, { ...loop, binding: 'lane', body: renameAssigned(loop.body, parts) }, ...after];
   }
+}
+
+/** Whether all that statements after a loop do with a vector is fold it, by the loop's operation, into a variable of that block. */
+function isOnlyFolded(name: string, op: FoldOp, following: readonly Stmt[]): boolean {
+  let uses = 0;
+  let folds = 0;
+  visitExpressions(following, (e) => {
+    if (e.kind === 'ref' && e.name === name) uses++;
+  });
+  for (const s of following)
+    if (s.kind === 'assign')
+      visitExpr(s.value, (e) => {
+        if (e.kind === 'fold' && e.op === op && e.value.kind === 'ref' && e.value.name === name) folds++;
+      });
+  return uses > 0 && uses === folds;
 }
 
 /** Folds go to the lane's own part. */

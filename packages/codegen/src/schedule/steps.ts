@@ -19,6 +19,8 @@ export type Step =
    * inside it that are named `apart` are run one row after another.
    */
   | { readonly step: 'interleave'; readonly loop: string; readonly by: number; readonly apart?: readonly string[] }
+  /** Copies the row that a grid step reads of a buffer again and again into private memory before anything else. */
+  | { readonly step: 'keep'; readonly buffer: string }
   /** Does the work of `by` iterations in one; what is left over runs in a copy labelled `<label>_tail`. */
   | { readonly step: 'repeat'; readonly loop: string; readonly by: number }
   /** Writes out every iteration of a loop of at most `limit` iterations. */

@@ -35,7 +35,9 @@ export interface VectoriseOptions {
 /** The statements that replace `loop`. Throws VectoriseError with the reason when it can't be done. */
 export function vectoriseLoop(loop: For, options: VectoriseOptions): readonly Stmt[] {
   const { lanes, names } = options;
-  if (loop.step !== 1 || loop.binding !== 'serial') return refuse('only serial loops of step 1 can be vectorised');
+  const { binding } = loop;
+  if (loop.step !== 1 || (binding !== 'serial' && binding !== 'lane'))
+    return refuse('only loops of step 1, serial or dealt out to lanes, can be vectorised');
   const partials = partialsOf(loop);
   const why = dependence(loop.index, loop.body);
   if (why !== null) return refuse(why);
@@ -67,7 +69,7 @@ export function vectoriseLoop(loop: For, options: VectoriseOptions): readonly St
       body.push(...substitute(vectors.statements(body0), new Map([[loop.index, at]])));
     }
     const end = endOf(from, loop.to, step);
-    if (tripBetween(from, end) !== 0) result.push(k.loop(index, from, end, body, { step, label: loop.label }));
+    if (tripBetween(from, end) !== 0) result.push(k.loop(index, from, end, body, { step, binding, label: loop.label }));
     from = end;
   }
   for (const [name, p] of partials) {
@@ -78,7 +80,7 @@ export function vectoriseLoop(loop: For, options: VectoriseOptions): readonly St
   if (tripBetween(from, loop.to) !== 0) {
     const index = names.fresh(loop.index);
     const body = substitute(renamed(loop.body, names), new Map([[loop.index, k.index(index)]]));
-    result.push(k.loop(index, from, loop.to, body, { label: `${loop.label}_tail` }));
+    result.push(k.loop(index, from, loop.to, body, { binding, label: `${loop.label}_tail` }));
   }
   return result;
 }
@@ -89,9 +91,10 @@ const pairwise = (op: FoldOp, values: readonly Expr[]): Expr => {
   return k.op(op, pairwise(op, values.slice(0, half)), pairwise(op, values.slice(half)));
 };
 
-/** How often a loop of step 1 runs, when that is known. */
+/** How often a loop runs, when that is known. */
 export function tripOf(loop: For): number | null {
-  return tripBetween(loop.from, loop.to);
+  const length = tripBetween(loop.from, loop.to);
+  return length === null ? null : Math.ceil(length / loop.step);
 }
 
 function tripBetween(from: Expr, to: Expr): number | null {

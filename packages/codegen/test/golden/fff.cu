@@ -4,6 +4,7 @@
 // runtime dims: T
 // k0_few from espalier/fff.layer:9:3: descend by subtrees: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 // k0 from espalier/fff.layer:9:3: descend: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+//   {"step":"keep","buffer":"x"}
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576}
 // For sm_80 and newer. Compile with -fmad=false and without fast math: what is to be fused is written fmaf.
 
@@ -124,38 +125,69 @@ extern "C" __global__ void __launch_bounds__(128) k0(
     const float* __restrict__ x, const float* __restrict__ w1, const float* __restrict__ b1,
     const float* __restrict__ w2, const float* __restrict__ threshold, float* __restrict__ y, int T
 ) {
-  float walked[1];
+  __shared__ int n_at[24];
+  __shared__ float s_at[24];
+  float yielded[2];
+  float x_row[1];
   const int subgroup = (int)(threadIdx.x / 32);
   const int subgroup_lane = (int)(threadIdx.x % 32);
   const int group = (int)blockIdx.x;
   const int row = group * 4 + subgroup;
   if (row < T) {
     #pragma unroll
-    for (int o = subgroup_lane; o < 5; o += 32) {
-      walked[o / 32] = 0.0f;
+    for (int i_1 = subgroup_lane; i_1 < 6; i_1 += 32) {
+      x_row[i_1 / 32] = x[6 * row + i_1];
     }
+    const bool shared = subgroup_lane == 0;
     for (int k = 0; k < 2; ++k) {
       int n = 0;
       for (int level = 0; level < 3; ++level) {
         float sum = 0.0f;
         float sum_part = 0.0f;
+        #pragma unroll
         for (int i = subgroup_lane; i < 6; i += 32) {
-          sum_part = fmaf(x[6 * row + i], w1[42 * k + 6 * n + i], sum_part);
+          sum_part = fmaf(x_row[i / 32], w1[42 * k + 6 * n + i], sum_part);
         }
         const float add_all = espalier::warp_add(sum_part);
         sum = sum + add_all;
         const float s = sum + b1[7 * k + n];
-        const float fixed = espalier::max(s, 0.0f);
-        #pragma unroll
-        for (int o_1 = subgroup_lane; o_1 < 5; o_1 += 32) {
-          walked[o_1 / 32] = fmaf(fixed, w2[35 * k + 5 * n + o_1], walked[o_1 / 32]);
+        __syncwarp();
+        if (shared) {
+          n_at[6 * subgroup + 3 * k + level] = n;
         }
+        __syncwarp();
+        if (shared) {
+          s_at[6 * subgroup + 3 * k + level] = s;
+        }
+        __syncwarp();
         n = 2 * n + 1 + (s > threshold[7 * k + n] ? 1 : 0);
       }
     }
     #pragma unroll
-    for (int o_2 = subgroup_lane; o_2 < 5; o_2 += 32) {
-      y[5 * row + o_2] = walked[o_2 / 32];
+    for (int k_1 = 0; k_1 < 2; ++k_1) {
+      #pragma unroll
+      for (int level_1 = subgroup_lane; level_1 < 3; level_1 += 32) {
+        const float s_1 = s_at[6 * subgroup + 3 * k_1 + level_1];
+        yielded[k_1 + level_1 / 32] = espalier::max(s_1, 0.0f);
+      }
+    }
+    const bool fixed = subgroup_lane == 0;
+    for (int o = 0; o < 5; ++o) {
+      float walked = 0.0f;
+      #pragma unroll
+      for (int k_2 = 0; k_2 < 2; ++k_2) {
+        float walked_part = 0.0f;
+        #pragma unroll
+        for (int level_2 = subgroup_lane; level_2 < 3; level_2 += 32) {
+          const int n_2 = n_at[6 * subgroup + 3 * k_2 + level_2];
+          walked_part = fmaf(yielded[k_2 + level_2 / 32], w2[o + 35 * k_2 + 5 * n_2], walked_part);
+        }
+        const float add_all_1 = espalier::warp_add(walked_part);
+        walked = walked + add_all_1;
+      }
+      if (fixed) {
+        y[5 * row + o] = walked;
+      }
     }
   }
 }

@@ -3,6 +3,7 @@
 // fixed: D = 7, eps = 1e-12
 // runtime dims: T
 // k0 from espalier/layer_norm.layer:5:3, espalier/layer_norm.layer:6:3, espalier/layer_norm.layer:7:3: rowwise: mean[t] = (sum i: x[t, i]) / D; variance[t] = (sum i: (x[t, i] - mean[t]) * (x[t, i] - mean[t])) / D; output y[t, d] = (x[t, d] - mean[t]) / sqrt(variance[t] + eps) * g[d] + b[d]
+//   {"step":"keep","buffer":"x"}
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576}
 // For sm_80 and newer. Compile with -fmad=false and without fast math: what is to be fused is written fmaf.
 
@@ -18,31 +19,39 @@ extern "C" __global__ void __launch_bounds__(128) k0(
     const float* __restrict__ x, const float* __restrict__ g, const float* __restrict__ b, float* __restrict__ y,
     int T
 ) {
+  float x_row[1];
   const int subgroup = (int)(threadIdx.x / 32);
   const int subgroup_lane = (int)(threadIdx.x % 32);
   const int group = (int)blockIdx.x;
   const int row = group * 4 + subgroup;
   if (row < T) {
+    #pragma unroll
+    for (int i_2 = subgroup_lane; i_2 < 7; i_2 += 32) {
+      x_row[i_2 / 32] = x[7 * row + i_2];
+    }
     float sum = 0.0f;
     float sum_part = 0.0f;
+    #pragma unroll
     for (int i = subgroup_lane; i < 7; i += 32) {
-      sum_part = sum_part + x[7 * row + i];
+      sum_part = sum_part + x_row[i / 32];
     }
     const float add_all = espalier::warp_add(sum_part);
     sum = sum + add_all;
     const float mean_1 = sum / 7.0f;
     float sum_1 = 0.0f;
     float sum_1_part = 0.0f;
+    #pragma unroll
     for (int i_1 = subgroup_lane; i_1 < 7; i_1 += 32) {
-      const float shared = x[7 * row + i_1] - mean_1;
+      const float shared = x_row[i_1 / 32] - mean_1;
       sum_1_part = fmaf(shared, shared, sum_1_part);
     }
     const float add_all_1 = espalier::warp_add(sum_1_part);
     sum_1 = sum_1 + add_all_1;
     const float variance_1 = sum_1 / 7.0f;
     const float fixed = sqrtf(variance_1 + 1e-12f);
+    #pragma unroll
     for (int d = subgroup_lane; d < 7; d += 32) {
-      y[7 * row + d] = fmaf((x[7 * row + d] - mean_1) / fixed, g[d], b[d]);
+      y[7 * row + d] = fmaf((x_row[d / 32] - mean_1) / fixed, g[d], b[d]);
     }
   }
 }

@@ -144,6 +144,7 @@ struct k0_Sizes {
 @group(0) @binding(6) var<storage, read> k0_b2: array<f32>;
 @group(0) @binding(7) var<storage, read_write> k0_y: array<f32>;
 @group(0) @binding(8) var<uniform> k0_sizes: k0_Sizes;
+var<workgroup> k0_h_1: array<f32, 4>;
 
 @compute @workgroup_size(64)
 fn k0(
@@ -156,48 +157,51 @@ fn k0(
   if (group >= k0_sizes.grid) {
     return;
   }
-  var h_1: array<f32, 4>;
   let row = group;
   var n = 0;
   let shared_ = 5 * row;
   for (var level = 0; level < 2; level++) {
     var sum = 0f;
     var sum_part = 0f;
-    let fixed_2 = 5 * n;
+    let fixed_3 = 5 * n;
     for (var i = lane; i < 5; i += 64) {
-      sum_part = fma(k0_x[shared_ + i], k0_node_w[fixed_2 + i], sum_part);
+      sum_part = fma(k0_x[shared_ + i], k0_node_w[fixed_3 + i], sum_part);
     }
     sum = sum + fold_add_f32_64(lane, sum_part);
     let s = sum + k0_node_b[n];
     n = 2 * n + 1 + select(0, 1, s >= 0f);
   }
   let reached = n - 3;
-  let fixed_5 = 20 * reached;
-  let fixed_6 = 4 * reached;
+  let shared_1 = lane == 0;
+  let fixed_6 = 20 * reached;
+  let fixed_7 = 4 * reached;
   for (var j = 0; j < 4; j++) {
     var sum_1 = 0f;
     var sum_1_part = 0f;
-    let fixed_4 = fixed_5 + j;
+    let fixed_5 = fixed_6 + j;
     for (var i_1 = lane; i_1 < 5; i_1 += 64) {
-      sum_1_part = fma(k0_x[shared_ + i_1], k0_w1[fixed_4 + 4 * i_1], sum_1_part);
+      sum_1_part = fma(k0_x[shared_ + i_1], k0_w1[fixed_5 + 4 * i_1], sum_1_part);
     }
     sum_1 = sum_1 + fold_add_f32_64(lane, sum_1_part);
-    h_1[j] = max_f32(sum_1 + k0_b1[fixed_6 + j], 0f);
+    workgroupBarrier();
+    if (shared_1) {
+      k0_h_1[j] = max_f32(sum_1 + k0_b1[fixed_7 + j], 0f);
+    }
+    workgroupBarrier();
   }
-  let fixed = lane == 0;
-  let fixed_8 = 12 * reached;
-  let fixed_9 = 3 * row;
-  let fixed_10 = 3 * reached;
+  let fixed_9 = 12 * reached;
+  let fixed_10 = 3 * row;
+  let fixed_11 = 3 * reached;
   for (var o = 0; o < 3; o++) {
     var sum_2 = 0f;
     var sum_2_part = 0f;
-    let fixed_7 = fixed_8 + o;
+    let fixed_8 = fixed_9 + o;
     for (var j_1 = lane; j_1 < 4; j_1 += 64) {
-      sum_2_part = fma(h_1[j_1], k0_w2[fixed_7 + 3 * j_1], sum_2_part);
+      sum_2_part = fma(k0_h_1[j_1], k0_w2[fixed_8 + 3 * j_1], sum_2_part);
     }
     sum_2 = sum_2 + fold_add_f32_64(lane, sum_2_part);
-    if (fixed) {
-      k0_y[fixed_9 + o] = sum_2 + k0_b2[fixed_10 + o];
+    if (shared_1) {
+      k0_y[fixed_10 + o] = sum_2 + k0_b2[fixed_11 + o];
     }
   }
 }

@@ -2,6 +2,7 @@
 // SHA-256 of the layer: bfbd188938654cf85b3c58d660239f38c0b2494ae5d33d726a59a15aeddc5724
 // runtime dims: T
 // k0 from layer:1:68: rowwise: output y[t, o] = (sum i: x[t, i] * w[o, i]) * s[o]
+//   {"step":"keep","buffer":"x"}
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576}
 // For sm_80 and newer. Compile with -fmad=false and without fast math: what is to be fused is written fmaf.
 
@@ -24,17 +25,23 @@ extern "C" __global__ void __launch_bounds__(128) k0(
     const float* __restrict__ x, const signed char* __restrict__ w, const unsigned short* __restrict__ s,
     float* __restrict__ y, int T
 ) {
+  float x_row[1];
   const int subgroup = (int)(threadIdx.x / 32);
   const int subgroup_lane = (int)(threadIdx.x % 32);
   const int group = (int)blockIdx.x;
   const int row = group * 4 + subgroup;
   if (row < T) {
+    #pragma unroll
+    for (int i_1 = subgroup_lane; i_1 < 6; i_1 += 32) {
+      x_row[i_1 / 32] = x[6 * row + i_1];
+    }
     const bool fixed = subgroup_lane == 0;
     for (int o = 0; o < 9; ++o) {
       float sum = 0.0f;
       float sum_part = 0.0f;
+      #pragma unroll
       for (int i = subgroup_lane; i < 6; i += 32) {
-        sum_part = fmaf(x[6 * row + i], (float)(int)w[6 * o + i], sum_part);
+        sum_part = fmaf(x_row[i / 32], (float)(int)w[6 * o + i], sum_part);
       }
       const float add_all = espalier::warp_add(sum_part);
       sum = sum + add_all;

@@ -28,6 +28,9 @@ export const WARP = 32;
 /** Warps of a workgroup, unless a schedule says otherwise. */
 export const WARPS = 4;
 
+/** Elements a lane takes at once where memory lies in runs of them: an access of 16 bytes. */
+export const RUN = 4;
+
 /** Bytes of private arrays a thread keeps; more goes to scratch memory. Beyond a few registers they live in local memory. */
 export const PRIVATE_BYTES = 4096;
 

@@ -3,13 +3,14 @@ import type { SizeExpr } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import type { Kernel } from '../../kernel-ir/types.ts';
 import { scratchOf, spill } from '../../passes/spill.ts';
-import { type LaneMachine, laneSchedule, laneVariants, spreadSchedule } from '../../schedule/auto-lanes.ts';
+import { type LaneMachine, laneSchedule, laneVariants, runSteps, spreadSchedule } from '../../schedule/auto-lanes.ts';
 import { toSizeExpr } from '../../size-expr.ts';
 import type { Target } from '../../target.ts';
-import { cudaDefaults, PRIVATE_BYTES, productsOf, SHARED_BYTES, WARP, WARPS } from './capabilities.ts';
+import { cudaDefaults, PRIVATE_BYTES, productsOf, RUN, SHARED_BYTES, WARP, WARPS } from './capabilities.ts';
 import { checkLimits, gatherThreads, nameCollectives } from './legalise.ts';
 import { printModule } from './print.ts';
-import { SUBTREES, tilesFor } from './tiles.ts';
+import { countRounds } from './rounds.ts';
+import { SUBTREES, tilesFor, WALKS } from './tiles.ts';
 
 export { CudaRefusal } from './legalise.ts';
 
@@ -20,6 +21,7 @@ const machine: LaneMachine = {
   memory: SHARED_BYTES / 2,
   privateBytes: PRIVATE_BYTES,
   workgroups: 1024,
+  run: RUN,
 };
 
 /** CUDA C++. Legalise and print throw CudaRefusal. */
@@ -27,14 +29,16 @@ export const cuda: Target = {
   name: 'cuda',
   extension: 'cu',
   defaults: cudaDefaults,
-  variants: (unit, capabilities) => laneVariants(unit, tilesFor(productsOf(capabilities)), SUBTREES),
+  variants: (unit, capabilities) => laneVariants(unit, tilesFor(productsOf(capabilities)), SUBTREES, WALKS),
   schedule: (unit, kernel) => {
-    if (kernel.workgroup !== undefined) return [];
+    // Written for workgroups already; what its lanes go over may still be dealt out in runs.
+    if (kernel.workgroup !== undefined) return runSteps(kernel, machine);
     return unit.kind === 'generic' ? spreadSchedule(kernel, machine) : laneSchedule(kernel, machine);
   },
   legalise: () => [
     { name: 'cuda-threads', run: gatherThreads },
     { name: 'cuda-spill', run: (kernel) => spill(kernel, PRIVATE_BYTES) },
+    { name: 'cuda-rounds', run: countRounds },
     { name: 'cuda-collectives', run: nameCollectives },
     { name: 'cuda-limits', run: checkLimits },
   ],

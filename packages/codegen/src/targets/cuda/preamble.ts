@@ -38,6 +38,14 @@ const oneByOne = (n: 2 | 4): Readonly<Record<string, Helper>> => ({
       `return {${list(n, (i) => `f16_to_f32(from[${i}])`)}};`,
     ),
   ),
+  [`f16_load${n}`]: needing(
+    ['f16_to_f32'],
+    ordinary(
+      `float${n} f16_load${n}(const unsigned short* from)`,
+      `const ushort${n} bits = *reinterpret_cast<const ushort${n}*>(from);`,
+      `return {${list(n, (_, m) => `f16_to_f32(bits.${m})`)}};`,
+    ),
+  ),
   [`f16_put${n}`]: needing(
     ['f32_to_f16'],
     ordinary(

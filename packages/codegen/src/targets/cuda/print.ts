@@ -3,7 +3,7 @@
  * threads lanes. Helper functions come first, those that are called and no others.
  */
 import { Sizes } from '@espalier/ir';
-import { affine } from '../../kernel-ir/affine.ts';
+import { affine, residue } from '../../kernel-ir/affine.ts';
 import * as k from '../../kernel-ir/build.ts';
 import { nonNegativeIn } from '../../kernel-ir/sign.ts';
 import type { Expr, Kernel, KernelBuffer, Stmt, ValueType } from '../../kernel-ir/types.ts';
@@ -26,6 +26,7 @@ import { WARP } from './capabilities.ts';
 import { blockOf, type Fragment, fragmentsOf, matrixHelpers } from './fragments.ts';
 import { Preamble } from './helper.ts';
 import { writeLiteral, writeMask } from './literals.ts';
+import { multiplesIn } from './multiples.ts';
 import { Identifiers } from './names.ts';
 import { member, typeName, writeFold, writeOp, writeVectorOp, writeWarpFold } from './ops.ts';
 import { dataIn } from './overflow.ts';
@@ -51,6 +52,7 @@ class CudaDialect implements Dialect {
   readonly #fragments: ReadonlyMap<string, Fragment>;
   readonly #isData: (e: Expr) => boolean;
   readonly #isNonNegative: (e: Expr) => boolean;
+  readonly #multiples: ReadonlyMap<string, number>;
   #status: string | null = null;
 
   constructor(kernel: Kernel, preamble: Preamble) {
@@ -62,6 +64,7 @@ class CudaDialect implements Dialect {
     this.#isData = dataIn(kernel);
     const sure = nonNegativeIn(kernel);
     this.#isNonNegative = (e) => sure(affine(e));
+    this.#multiples = multiplesIn(kernel.body);
     this.dealt = { lane: this.lanesOfSubgroup, subgroup: kernel.workgroup?.subgroups ?? 1 };
   }
 
@@ -97,7 +100,8 @@ class CudaDialect implements Dialect {
       if (half) return call(this.#preamble.use('f16_to_f32'), element);
       return b.storage === 'f32' || b.storage === 'i32' ? element : prefix('(int)', element);
     }
-    const name = half ? 'f16_each' : this.aligned(b) ? 'load' : 'each';
+    const whole = this.isRun(b, e.indices, e.offset, e.type.lanes);
+    const name = half ? (whole ? 'f16_load' : 'f16_each') : whole ? 'load' : 'each';
     return call(this.#preamble.use(`${name}${e.type.lanes}`), this.address(b, index));
   }
 
@@ -113,7 +117,7 @@ class CudaDialect implements Dialect {
           : prefix(`(${elementTypes[b.storage]})`, value);
       return `${this.name(b.name)}[${index.text}] = ${converted.text};`;
     }
-    const name = half ? 'f16_put' : this.aligned(b) ? 'store' : 'put';
+    const name = half ? 'f16_put' : this.isRun(b, s.indices, s.offset, lanes) ? 'store' : 'put';
     return `${call(this.#preamble.use(`${name}${lanes}`), this.address(b, index), value).text};`;
   }
 
@@ -324,9 +328,14 @@ class CudaDialect implements Dialect {
     return found;
   }
 
-  /** Whether four elements are one access: not of registers, of scratch (parts begin anywhere), or of narrow elements. */
-  private aligned(b: KernelBuffer): boolean {
-    return (b.space === 'global' || b.space === 'workgroup') && (b.storage === 'f32' || b.storage === 'i32');
+  /**
+   * Whether so many elements are one access: known to begin at a multiple of their number, and not of registers, of scratch (parts begin
+   * anywhere), or of bytes.
+   */
+  private isRun(b: KernelBuffer, indices: readonly Expr[], offset: number, lanes: number): boolean {
+    if ((b.space !== 'global' && b.space !== 'workgroup') || b.storage === 'i8') return false;
+    const [index] = indices;
+    return index !== undefined && (residue(affine(index), lanes, this.#multiples) ?? 1) === 0 && offset % lanes === 0;
   }
 
   private address(b: KernelBuffer, index: Text): Text {

@@ -1,7 +1,7 @@
 /** The sizes in which a GPU is given work: tiles of dense products, by lanes or tensor cores, and walks of few rows. */
 import type { MmaPrecision } from '../../kernel-ir/types.ts';
 import type { SubtreeChoice, TileChoice } from '../../schedule/auto-lanes.ts';
-import type { MatrixUnits } from '../../target.ts';
+import type { Form, MatrixUnits } from '../../target.ts';
 import { SHARED_BYTES, WARP } from './capabilities.ts';
 
 /** Tiles of dense products whose operands are of this precision. */
@@ -55,6 +55,9 @@ function matrixTiles(precision: MmaPrecision): readonly TileChoice[] {
     },
   ];
 }
+
+/** Walks row by row: what they yield is summed after them, when no read waits for another. */
+export const WALKS: Form = { form: 'rows', together: 1, deferred: true };
 
 /**
  * Walks of few rows: a warp for each of seven nodes, three levels a round. From about two workgroups on each of a large GPU's

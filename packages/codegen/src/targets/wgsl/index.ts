@@ -95,7 +95,7 @@ function machineOf(capabilities: Capabilities): LaneMachine {
   const lanes = Math.min(TEAM, limitOf(capabilities, 'workgroup-threads'));
   // Half the workgroup memory: folds and broadcasts take some.
   const memory = limitOf(capabilities, 'workgroup-bytes') / 2;
-  return { lanes, subgroups: 1, threads: lanes, memory, privateBytes: PRIVATE_BYTES, workgroups: 256 };
+  return { lanes, subgroups: 1, threads: lanes, memory, privateBytes: PRIVATE_BYTES, workgroups: 256, run: 1 };
 }
 
 /** Bytes of scratch memory of a workgroup. */
