@@ -5,6 +5,7 @@ export { compileGraph } from './compile-graph.ts';
 export * as kernelIr from './kernel-ir/build.ts';
 export { printExpr, printKernel } from './kernel-ir/print.ts';
 export type * from './kernel-ir/types.ts';
+export { elementBytes, tensorStorage } from './kernel-ir/types.ts';
 export { VerifyError, verify } from './kernel-ir/verify.ts';
 export { partition, type Unit } from './lower/partition.ts';
 export { scratchOf, spill } from './passes/spill.ts';

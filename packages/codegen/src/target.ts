@@ -2,7 +2,7 @@
  * What a target is: one folder, one object of this type. The driver knows targets only through it.
  */
 import type { SizeExpr } from '@espalier/artefact';
-import type { Kernel, MmaPrecision } from './kernel-ir/types.ts';
+import type { HeldTile, Kernel, MmaPrecision } from './kernel-ir/types.ts';
 import type { Unit } from './lower/partition.ts';
 import type { Schedule } from './schedule/steps.ts';
 
@@ -25,7 +25,10 @@ export interface Registers {
   readonly columns: number;
 }
 
-/** The tile of a contraction that a workgroup computes; `laneRows` × `laneColumns` of it are each lane's, both multiples of 4. */
+/**
+ * The tile of a contraction that a workgroup computes; `laneRows` × `laneColumns` of it are each lane's, both multiples of 4. With matrix
+ * units which those are is the machine's to say.
+ */
 export interface Tile {
   readonly rows: number;
   readonly columns: number;
@@ -44,13 +47,14 @@ export interface Tile {
   readonly matrix?: MatrixUnits;
 }
 
-/** Fragments of a matrix unit, and how the subgroups of a workgroup stand over a tile. */
+/** How matrix units compute a tile: what operands are rounded to, what one product takes, and how the subgroups stand over the tile. */
 export interface MatrixUnits {
   readonly precision: MmaPrecision;
-  readonly rows: number;
-  readonly columns: number;
+  /** Length of the stretch that one product sums over. */
   readonly depth: number;
   readonly subgroupsAcross: number;
+  /** Which of the results a lane holds. */
+  readonly held: HeldTile;
 }
 
 /** How a unit is written as loops, before any schedule. */

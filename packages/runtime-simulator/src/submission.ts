@@ -2,7 +2,7 @@
  * Launches made ready on a simulated device. Before a layer's first launch that writes a tensor the tensor counts as
  * unwritten, whatever lay there; what launches leave, later ones may read.
  */
-import { type Finding, type FindingKind, Findings } from '@espalier/codegen';
+import { type Finding, type FindingKind, Findings, tensorStorage } from '@espalier/codegen';
 import {
   type BufferRange,
   type DeviceLaunch,
@@ -69,7 +69,8 @@ export class SimulatedSubmission implements Submission {
     for (const i of fresh) buffers[i]?.forget(launch.buffers[i] as BufferRange);
     const bound = new Map(
       names.map((name, i) => {
-        const storage = kernel.buffers.find((b) => b.name === name)?.storage ?? 'f32';
+        const buffer = kernel.buffers.find((b) => b.name === name);
+        const storage = buffer === undefined ? 'f32' : tensorStorage(buffer);
         return [name, (buffers[i] as SimulatedBuffer).bound(launch.buffers[i] as BufferRange, storage)] as const;
       }),
     );

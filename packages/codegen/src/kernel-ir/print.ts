@@ -104,6 +104,7 @@ function printStmt(s: Stmt, indent: string): string[] {
       return [`${indent}mma ${s.accumulator} += ${s.a} . ${s.b} (${s.rows}x${s.columns}x${s.depth}, ${s.precision})`];
     case 'fragment': {
       if (s.buffer === null) return [`${indent}fragment ${s.fragment} = 0`];
+      if (s.move === 'take') return [`${indent}take ${s.buffer} = ${s.fragment}`];
       const block = `${s.buffer}[${s.indices.map(printExpr).join(', ')} ..]`;
       return [`${indent}fragment ${s.move === 'load' ? `${s.fragment} = ${block}` : `${block} = ${s.fragment}`}`];
     }

@@ -7,7 +7,7 @@
  *
  * Names are unique within a kernel. Everything is readonly plain data; infinite literals are the one thing JSON can't hold.
  */
-import type { Layout } from '@espalier/artefact';
+import { type Layout, storageBytes } from '@espalier/artefact';
 import type { Size, StorageType } from '@espalier/ir';
 
 export type ScalarType = 'f32' | 'i32' | 'bool';
@@ -115,6 +115,21 @@ export type Expr =
  */
 export type Binding = 'serial' | 'grid' | 'workgroup' | 'subgroup' | 'lane';
 
+/**
+ * How elements lie in memory: as tensors do, or rounded to a format of matrix units, `bf16` in 2 bytes and `tf32` in 4. A store
+ * rounds; what is rounded already is read by `fragment` alone, into a product of that precision.
+ */
+export type KernelStorage = StorageType | 'bf16' | 'tf32';
+
+/** Bytes of an element. */
+export const elementBytes: Readonly<Record<KernelStorage, number>> = { ...storageBytes, bf16: 2, tf32: 4 };
+
+/** How a tensor's elements lie in a kernel's memory; only memory of a workgroup holds what is rounded for matrix units. */
+export function tensorStorage({ name, storage }: KernelBuffer): StorageType {
+  if (storage === 'bf16' || storage === 'tf32') throw new Error(`${name} holds ${storage}, which no tensor does`);
+  return storage;
+}
+
 /** Formats of matrix-unit operands. `tf32`: f32 with 10 bits of fraction; `bf16`: with 7. */
 export type MmaPrecision = 'f32' | 'tf32' | 'bf16' | 'f16';
 
@@ -156,14 +171,16 @@ export type Stmt =
   | { readonly kind: 'check'; readonly condition: Expr; readonly fault: number }
   /**
    * Moves a whole matrix fragment between the lanes of a subgroup and memory: the block of `buffer` (global or workgroup, of
-   * the fragment's rank) that starts at `indices`. `zero` touches no memory: `buffer` is null, `indices` empty.
+   * the fragment's rank) that starts at `indices`. `zero` touches no memory: `buffer` is null, `indices` empty. `take` gives each lane the
+   * elements it holds, in `buffer`, which is private and of one axis; which they are is `held`'s to say (`heldAt`), `indices` is empty.
    */
   | {
       readonly kind: 'fragment';
-      readonly move: 'load' | 'store' | 'zero';
+      readonly move: 'load' | 'store' | 'zero' | 'take';
       readonly fragment: string;
       readonly buffer: string | null;
       readonly indices: readonly Expr[];
+      readonly held?: HeldTile;
     }
   /**
    * accumulator[rows × columns] += a[rows × depth] · b[depth × columns] by the matrix units of a subgroup; all three are
@@ -183,6 +200,16 @@ export type Stmt =
   | { readonly kind: 'comment'; readonly text: string };
 
 /**
+ * Which elements of an accumulator a lane holds: it is cut into tiles of rows × columns, in each of which the lanes stand in rows of
+ * columns / run, each with `run` neighbours of a row, and stand there again further down until the tile is covered.
+ */
+export interface HeldTile {
+  readonly rows: number;
+  readonly columns: number;
+  readonly run: number;
+}
+
+/**
  * Memory a kernel names. `global`: bound by the runtime. `workgroup`: shared by the lanes of one workgroup; constant
  * size. `subgroup`: a matrix fragment, held by the lanes of one subgroup together in an order of the machine's own, so only
  * `fragment` and `mma` may touch it; constant size. `private`: of one thread; a size over runtime dims is allowed, the
@@ -193,7 +220,7 @@ export interface KernelBuffer {
   readonly name: string;
   readonly space: 'global' | 'workgroup' | 'subgroup' | 'scratch' | 'private';
   readonly access: 'read' | 'write' | 'read_write';
-  readonly storage: StorageType;
+  readonly storage: KernelStorage;
   readonly shape: readonly Size[];
   readonly layout: Layout;
   /** Tensors of which this buffer holds copies, one after another, in place of bindings of their own. */

@@ -157,7 +157,7 @@ class Verifier {
         this.addressable(buffer);
         this.indices(s.indices, buffer, scope);
         const type = this.expr(s.value, scope);
-        const wanted = buffer.storage === 'f32' || buffer.storage === 'f16' ? 'f32' : 'i32';
+        const wanted = buffer.storage === 'i32' || buffer.storage === 'i8' ? 'i32' : 'f32';
         if (type.scalar !== wanted) this.fail(`${s.buffer} takes ${wanted}, given ${printExpr(s.value)}`);
         return;
       }
@@ -204,9 +204,26 @@ class Verifier {
     if (s.buffer === null) return;
     const buffer = this.buffer(s.buffer);
     this.addressable(buffer);
+    if (s.move === 'take') {
+      this.taken(s, fragment, buffer);
+      return;
+    }
     if (buffer.space === 'private') this.fail(`${s.buffer} is private: the lanes of a subgroup do not share it`);
     if (s.move === 'store' && buffer.access === 'read') this.fail(`${s.buffer} is read-only`);
     this.indices(s.indices, buffer, scope);
+  }
+
+  /** A lane's own elements of a fragment must fill private memory, which takes nothing else. */
+  private taken(s: Extract<Stmt, { kind: 'fragment' }>, fragment: KernelBuffer, buffer: KernelBuffer): void {
+    const [rows = 0, columns = 0] = fragment.shape.map((size) => Sizes.constantOf(size) ?? 0);
+    const { held } = s;
+    const lanes = this.#kernel.workgroup?.lanes ?? 1;
+    if (held === undefined || rows % held.rows !== 0 || columns % held.columns !== 0)
+      this.fail(`${s.fragment} is taken in tiles that do not cover it`);
+    if (buffer.space !== 'private') this.fail(`${s.buffer} is not a lane's own`);
+    const count = Sizes.constantOf(Sizes.product(buffer.shape));
+    if (buffer.shape.length !== 1 || count !== (rows * columns) / lanes)
+      this.fail(`${s.buffer} has ${count} places for ${(rows * columns) / lanes} elements of ${s.fragment}`);
   }
 
   private fragmentOf(name: string, rows: number, columns: number): void {

@@ -16,13 +16,18 @@ export interface BlockPlace {
 export const blockCount = (size: Size, block: number): Expr =>
   k.op('floordiv', k.add(k.sizeExpr(size), k.i32(block - 1)), k.i32(block));
 
-/** Decodes `step` in `body`, which binds the axes outside rows and columns. */
+/**
+ * Decodes `step` in `body`, which binds the axes outside rows and columns. `inner`: what changes from one step to the next. With rows, the
+ * panel of weights of a block stays in a thread's cache while the rows pass; with columns, workgroups that run side by side share
+ * the rows they read, of which there are more than any cache holds.
+ */
 export function bindBlocks(
   s: Statement,
   columnAt: number,
   blocks: { readonly rows: number; readonly columns: number },
   step: Expr,
   body: Scope,
+  inner: 'rows' | 'columns' = 'rows',
 ): BlockPlace {
   const { names } = body.kernel;
   const columnAxis = s.axes[columnAt] as Statement['axes'][number];
@@ -31,7 +36,6 @@ export function bindBlocks(
   const columnBlocks = blockCount(columnAxis.size, blocks.columns);
   const rowBlocks = blockCount(rowAxis.size, blocks.rows);
   const outer = k.sizeExpr(Sizes.product(outerAxes.map((a) => a.size)));
-  // Column blocks outermost: the panel of weights of a block stays in cache while the rows pass.
   const perColumn = k.mul(rowBlocks, outer);
   const split = (value: Expr, by: Expr): [Expr, Expr] => {
     if (by.kind === 'literal' && by.value === 1) return [value, k.i32(0)];
@@ -40,7 +44,8 @@ export function bindBlocks(
     body.emit(k.letStmt(quotient, k.op('floordiv', value, divisor)), k.letStmt(rest, k.op('mod', value, divisor)));
     return [k.index(quotient), k.index(rest)];
   };
-  const [columnBlock, rest] = split(step, perColumn);
+  const [columnBlock, rest] =
+    inner === 'rows' ? split(step, perColumn) : ([...split(step, columnBlocks)].reverse() as [Expr, Expr]);
   const [outerStep, rowBlock] = outerAxes.length === 0 ? [k.i32(0), rest] : split(rest, rowBlocks);
   let remaining = outerStep;
   for (let a = outerAxes.length - 1; a >= 0; a--) {

@@ -2,11 +2,11 @@
  * Where lowering stands: the block it writes to, what the layer's names mean there, and the kernel under construction.
  * Blocks nest; what an inner block caches or binds is forgotten when it closes.
  */
-import { rowMajor } from '@espalier/artefact';
+import { type Layout, rowMajor } from '@espalier/artefact';
 import { type Expr as LayerExpr, type LayerIR, type Size, Sizes, type TensorDecl } from '@espalier/ir';
 import { exprKey } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
-import type { Expr, Kernel, KernelBuffer, KernelFault, Stmt } from '../kernel-ir/types.ts';
+import type { Expr, Kernel, KernelBuffer, KernelFault, KernelStorage, Stmt } from '../kernel-ir/types.ts';
 import { Names } from '../kernel-ir/walk.ts';
 import { unguardedAccesses } from './guards.ts';
 
@@ -64,8 +64,9 @@ export class KernelBuilder {
   scratch(
     base: string,
     shape: readonly Size[],
-    storage: 'f32' | 'i32',
+    storage: KernelStorage,
     space: 'private' | 'workgroup' | 'subgroup' = 'private',
+    layout: Layout = rowMajor(shape.length),
   ): string {
     const name = this.names.fresh(base);
     this.#buffers.set(name, {
@@ -74,7 +75,7 @@ export class KernelBuilder {
       access: 'read_write',
       storage,
       shape,
-      layout: rowMajor(shape.length),
+      layout,
     });
     return name;
   }

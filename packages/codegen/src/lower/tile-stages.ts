@@ -4,14 +4,16 @@
  * the stretch at hand is multiplied, so that memory's latency passes meanwhile. It is then put where the stretch before
  * last was, which everybody has left, since all have met in between.
  */
+import { type Layout, rowMajor } from '@espalier/artefact';
 import { type Expr as LayerExpr, type LayerIR, type Size, Sizes } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
-import type { Expr, Stmt } from '../kernel-ir/types.ts';
+import { type Expr, elementBytes, type Stmt } from '../kernel-ir/types.ts';
 import type { Tile } from '../target.ts';
 import { lowerExpr } from './expr.ts';
 import type { Scope } from './scope.ts';
 import { thread, when, workgroupBarrier } from './team.ts';
 import type { TilePlace } from './tile.ts';
+import { stagedAs } from './tile-matrix.ts';
 
 /** An operand of a sum: `buffer` holds its stretches. */
 export interface Staged {
@@ -25,8 +27,29 @@ export interface Staged {
 /** How many stretches workgroup memory holds. */
 export const stagesOf = (tile: Tile): number => tile.stages ?? 1;
 
-/** Lanes read x depth first, as they do the weights; a fragment of x is a block of its rows. */
-export const byRows = (side: 'x' | 'w', tile: Tile): boolean => side === 'x' && tile.matrix !== undefined;
+/** Where a stretch lies in workgroup memory: as an array of these extents, physically in this order. */
+interface StretchMemory {
+  readonly shape: readonly [number, number];
+  readonly layout: Layout;
+}
+
+/**
+ * Lanes read both operands depth first: the row or column changes from element to element. Matrix units read runs along the depth, so
+ * that is how both lie for them, though the weights are still an array of depth × columns. All lines are a little longer than they need to
+ * be (16 bytes, and lines are an odd number of these), so that lanes which go down a column meet different memory banks.
+ */
+export function memoryOf(side: 'x' | 'w', tile: Tile): StretchMemory {
+  const across = side === 'x' ? tile.rows : tile.columns;
+  const stages = stagesOf(tile);
+  if (tile.matrix === undefined) return { shape: [tile.depth * stages, across + 4], layout: rowMajor(2) };
+  const spare = 16 / elementBytes[stagedAs[tile.matrix.precision]];
+  if (side === 'x') return { shape: [across * stages, tile.depth + spare], layout: rowMajor(2) };
+  const layout: Layout = [
+    { part: 'whole', axis: 1 },
+    { part: 'whole', axis: 0 },
+  ];
+  return { shape: [tile.depth * stages + spare, across], layout };
+}
 
 /** The operands of sums of one length, in one tile. */
 export class Stages {
@@ -49,16 +72,15 @@ export class Stages {
     if (stagesOf(tile) === 1) {
       for (const operand of this.#operands) {
         const at = new Operand(operand, this.#length, this.#place, round.kernel.layer);
-        at.overParts(round, (inner, part) =>
-          at.fetch(depth, part, inner, (j, value) => at.store(part, j, value, k.i32(0))),
-        );
+        at.overParts(round, (inner, part) => at.put(part, at.fetch(depth, part, inner), k.i32(0), inner));
       }
       round.emit(workgroupBarrier);
       return { x: k.i32(0), w: k.i32(0) };
     }
     const { kernel } = before;
     const turn = kernel.names.fresh('turn');
-    const first = (side: 'x' | 'w'): Expr => k.mul(k.index(turn), k.i32(byRows(side, tile) ? tile.rows : tile.depth));
+    const first = (side: 'x' | 'w'): Expr =>
+      k.mul(k.index(turn), k.i32(side === 'x' && tile.matrix !== undefined ? tile.rows : tile.depth));
     const ahead = this.#operands.map((operand) => {
       const at = new Operand(operand, this.#length, this.#place, round.kernel.layer);
       const buffer = kernel.scratch(`${operand.side}_ahead`, [at.parts, at.width].map(Sizes.constant), 'f32');
@@ -67,7 +89,7 @@ export class Stages {
     const fetch = (from: Expr, scope: Scope): void => {
       for (const { at, buffer } of ahead)
         at.overParts(scope, (inner, part) =>
-          at.fetch(from, part, inner, (j, value) => k.store(buffer, [part.number, k.i32(j)], value)),
+          inner.emit(k.store(buffer, [part.number, k.i32(0)], at.fetch(from, part, inner))),
         );
     };
     const start = before.inner();
@@ -79,10 +101,8 @@ export class Stages {
     round.emit(k.letStmt(turn, k.op('mod', k.op('floordiv', depth, k.i32(tile.depth)), k.i32(2))));
     for (const { at, side, buffer } of ahead)
       at.overParts(round, (inner, part) => {
-        for (let j = 0; j < at.width; j++) {
-          const value = k.load(buffer, [part.number, k.i32(j)], k.scalar('f32'));
-          inner.emit(at.store(part, j, value, first(side)));
-        }
+        const value = k.load(buffer, [part.number, k.i32(0)], k.vector('f32', at.width));
+        at.put(part, value, first(side), inner);
       });
     round.emit(workgroupBarrier);
     const next = k.add(depth, k.i32(tile.depth));
@@ -155,8 +175,8 @@ class Operand {
     scope.emit(k.loop(part, k.i32(0), k.i32(this.parts), [number, ...body], { label: `${side}_part` }));
   }
 
-  /** Reads a part of the stretch that begins at `depth`; `put` says where its j-th value goes. */
-  fetch(depth: Expr, part: Part, scope: Scope, put: (j: number, value: Expr) => Stmt): void {
+  /** A part of the stretch that begins at `depth`, as it stands in global memory: one value, or four. */
+  fetch(depth: Expr, part: Part, scope: Scope): Expr {
     const { side, factors, index } = this.#operand;
     const axis = side === 'x' ? this.#place.rowAxis : this.#place.columnAxis;
     const length = k.sizeExpr(this.#length);
@@ -168,22 +188,27 @@ class Operand {
     scope.bind(index, this.#isWhole ? depthAt : k.min(depthAt, k.sub(length, k.i32(1))));
     const values = factors.map((f) => lowerExpr(f, scope));
     const product = values.length === 0 ? k.f32(1) : values.reduce(k.mul);
-    if (this.width === 1 || product.kind !== 'load') {
-      scope.emit(put(0, this.#isWhole ? product : k.op('select', k.op('lt', depthAt, length), product, k.f32(0))));
+    if (this.width > 1 && product.kind === 'load') return { ...product, type: k.vector('f32', this.width) };
+    return this.#isWhole ? product : k.op('select', k.op('lt', depthAt, length), product, k.f32(0));
+  }
+
+  /** Puts a part's values into the stretch that begins at `first` along the buffer's first axis. */
+  put(part: Part, value: Expr, first: Expr, scope: Scope): void {
+    const { side, buffer } = this.#operand;
+    const isByRows = side === 'x' && this.#place.tile.matrix !== undefined;
+    const store = (along: Expr, what: Expr): Stmt => {
+      const [outer, inner] = isByRows ? [part.line, along] : [along, part.line];
+      return k.store(buffer, [k.add(outer, first), inner], what);
+    };
+    // Neighbours along the depth are neighbours there, too, or each goes to a line of its own.
+    if (this.width === 1 || this.#place.tile.matrix !== undefined) {
+      scope.emit(store(part.along, value));
       return;
     }
     const name = scope.kernel.names.fresh('four');
-    const type = k.vector('f32', 4);
-    scope.emit(k.letStmt(name, { ...product, type }));
-    for (let j = 0; j < 4; j++) scope.emit(put(j, k.extract(k.ref(name, type), j)));
-  }
-
-  /** Puts a part's j-th value into the stretch that begins at `first` along the buffer's first axis. */
-  store(part: Part, j: number, value: Expr, first: Expr): Stmt {
-    const { side, buffer } = this.#operand;
-    const along = k.add(part.along, k.i32(j));
-    const [outer, inner] = byRows(side, this.#place.tile) ? [part.line, along] : [along, part.line];
-    return k.store(buffer, [k.add(outer, first), inner], value);
+    scope.emit(k.letStmt(name, value));
+    for (let j = 0; j < this.width; j++)
+      scope.emit(store(k.add(part.along, k.i32(j)), k.extract(k.ref(name, value.type), j)));
   }
 }
 

@@ -13,8 +13,8 @@ import { alphaKey, textOf } from './layer-expr.ts';
 import { type ContractUnit, outermostReductions } from './partition.ts';
 import { KernelBuilder, Scope } from './scope.ts';
 import { multiplyLanes } from './tile-lanes.ts';
-import { multiplyMatrixUnits } from './tile-matrix.ts';
-import { byRows, type Staged, Stages, stagesOf } from './tile-stages.ts';
+import { heldCount, matrixEpilogue, multiplyMatrixUnits, stagedAs } from './tile-matrix.ts';
+import { memoryOf, type Staged, Stages } from './tile-stages.ts';
 
 type Reduce = Extract<LayerExpr, { kind: 'reduce' }>;
 type Axis = Statement['axes'][number];
@@ -31,7 +31,7 @@ export interface TiledSum {
   readonly w: string;
   /** Where the stretch at hand begins along the first axis of each. */
   readonly first: { readonly x: Expr; readonly w: Expr };
-  /** [lane rows, lane columns], of one lane. */
+  /** [lane rows, lane columns] of one lane, or [results] where the machine says which it holds. */
   readonly result: string;
 }
 
@@ -51,7 +51,7 @@ export function lowerTile(unit: ContractUnit, layer: LayerIR, tile: Tile, name: 
   const scope = new Scope(kernel);
   const body = scope.inner();
   const grid = kernel.names.fresh('tile');
-  const at = bindBlocks(s, unit.contraction.columnAxis, tile, k.index(grid), body);
+  const at = bindBlocks(s, unit.contraction.columnAxis, tile, k.index(grid), body, 'columns');
   const place: TilePlace = {
     tile,
     rowAxis: at.rowAxis,
@@ -63,7 +63,8 @@ export function lowerTile(unit: ContractUnit, layer: LayerIR, tile: Tile, name: 
   for (const sum of outermostReductions(s.value) as readonly Reduce[]) sums.set(alphaKey(sum), sum);
   const results = new Map<string, string>();
   for (const group of byLength(sums)) multiply(group, place, body, results);
-  epilogue(s, place, results, body);
+  if (tile.matrix === undefined) epilogue(s, place, results, body);
+  else matrixEpilogue(s, place, tile.matrix, results, body);
   scope.emit(k.loop(grid, k.i32(0), at.steps, body.block, { binding: 'workgroup', label: 'tile' }));
   const finished = kernel.finish(name, `contract: ${textOf(layer, s.span)}`, scope.block);
   return { ...finished, workgroup: { subgroups: tile.subgroups, lanes: tile.lanes } };
@@ -109,17 +110,14 @@ function multiply(group: Group, place: TilePlace, scope: Scope, results: Map<str
       const id = `${side} ${factors.map((f) => alphaKey(f, new Map([[named, '%0']]))).join('*')}`;
       const known = staged.get(id);
       if (known !== undefined) return known.buffer;
-      const across = side === 'x' ? tile.rows : tile.columns;
-      // A little more than the tile, so that lanes which write a column of it meet different memory banks.
-      const extents = byRows(side, tile)
-        ? [across * stagesOf(tile), tile.depth + 4]
-        : [tile.depth * stagesOf(tile), across + 4];
-      const shape = extents.map(Sizes.constant);
-      const buffer = kernel.scratch(`${side}_tile`, shape, 'f32', 'workgroup');
+      const { shape, layout } = memoryOf(side, tile);
+      const storage = stagedAs[tile.matrix?.precision ?? 'f32'];
+      const buffer = kernel.scratch(`${side}_tile`, shape.map(Sizes.constant), storage, 'workgroup', layout);
       staged.set(id, { side, factors, index: named, buffer });
       return buffer;
     };
-    const result = kernel.scratch('sums', [Sizes.constant(tile.laneRows), Sizes.constant(tile.laneColumns)], 'f32');
+    const extents = tile.matrix === undefined ? [tile.laneRows, tile.laneColumns] : [heldCount(tile, tile.matrix)];
+    const result = kernel.scratch('sums', extents.map(Sizes.constant), 'f32');
     results.set(key, result);
     return { x: stage('x', parts.x), w: stage('w', parts.w), result };
   });
@@ -174,18 +172,18 @@ function epilogue(s: Statement, place: TilePlace, results: ReadonlyMap<string, s
       value,
     ),
   );
-  columns.emit(within(column, place.columnAxis.size, inner.block));
+  columns.emit(within(k.index(column), place.columnAxis.size, inner.block));
   rows.emit(
-    within(row, place.rowAxis.size, [
+    within(k.index(row), place.rowAxis.size, [
       k.loop(n, k.i32(0), k.i32(tile.laneColumns), columns.block, { label: 'lane_columns' }),
     ]),
   );
   scope.emit(k.loop(m, k.i32(0), k.i32(tile.laneRows), rows.block, { label: 'lane_rows' }));
 }
 
-const within = (name: string, size: Size, then: readonly Stmt[]): Stmt => ({
+export const within = (at: Expr, size: Size, then: readonly Stmt[]): Stmt => ({
   kind: 'if',
-  condition: k.op('lt', k.index(name), k.sizeExpr(size)),
+  condition: k.op('lt', at, k.sizeExpr(size)),
   then,
   otherwise: [],
 });

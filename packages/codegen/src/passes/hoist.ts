@@ -55,7 +55,7 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
     if (s.kind === 'store') stored.add(s.buffer);
     if (s.kind === 'assign') inside.add(s.name);
     if (s.kind === 'barrier') synchronises = true;
-    if (s.kind === 'fragment' && s.move === 'store' && s.buffer !== null) stored.add(s.buffer);
+    if (s.kind === 'fragment' && s.move !== 'load' && s.buffer !== null) stored.add(s.buffer);
   });
   // After a barrier, memory holds what other lanes have stored.
   const certain = runs(loop) && !synchronises;

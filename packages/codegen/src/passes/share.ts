@@ -77,7 +77,7 @@ function changesOf(s: Stmt): ReadonlySet<string> {
   visitStatements([s], (x) => {
     if (x.kind === 'store') changed.add(`buffer ${x.buffer}`);
     else if (x.kind === 'assign') changed.add(x.name);
-    else if (x.kind === 'fragment' && x.move === 'store') changed.add(`buffer ${x.buffer}`);
+    else if (x.kind === 'fragment' && x.move !== 'load' && x.buffer !== null) changed.add(`buffer ${x.buffer}`);
     else if (x.kind === 'barrier') changed.add('barrier');
   });
   return changed;

@@ -3,10 +3,10 @@
  * scratch memory, after `flatten`. Neighbouring lanes get neighbouring elements, so that what they read together is one
  * transaction; arrays read as vectors are kept whole instead. Elements are bits (i32), so one buffer holds every type.
  */
-import { storageBytes } from '@espalier/artefact';
+
 import { type Size, Sizes } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
-import type { Expr, Kernel, KernelBuffer } from '../kernel-ir/types.ts';
+import { type Expr, elementBytes, type Kernel, type KernelBuffer } from '../kernel-ir/types.ts';
 import { mapExpressions, mapStatements, Names, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
 import { usedBuffers } from './flatten.ts';
 
@@ -82,7 +82,7 @@ function withoutUnused(kernel: Kernel): Kernel {
 
 function tooBig(kernel: Kernel, limit: number): readonly KernelBuffer[] {
   const bytes = (b: KernelBuffer): number =>
-    (Sizes.constantOf(Sizes.product(b.shape)) ?? Infinity) * storageBytes[b.storage];
+    (Sizes.constantOf(Sizes.product(b.shape)) ?? Infinity) * elementBytes[b.storage];
   let left = limit;
   return kernel.buffers
     .filter((b) => b.space === 'private')

@@ -3,10 +3,10 @@
  * As for SIMD machines the result is plain data, the steps a tuner would start from.
  */
 
-import { storageBytes } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import { affine, residue } from '../kernel-ir/affine.ts';
-import type { Expr, Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
+import { multiplesIn } from '../kernel-ir/multiples.ts';
+import { type Expr, elementBytes, type Kernel, type KernelBuffer, type Stmt } from '../kernel-ir/types.ts';
 import { visitStatements } from '../kernel-ir/walk.ts';
 import { columnsOf, type RowsUnit, type Unit, walks } from '../lower/partition.ts';
 import { levelsFor, planSubtrees, subtreeBytes } from '../lower/subtrees-plan.ts';
@@ -14,7 +14,7 @@ import type { TeamShape } from '../lower/team.ts';
 import { isTileable } from '../lower/tile.ts';
 import type { Form, Tile, Variant } from '../target.ts';
 import { applyStep } from './apply.ts';
-import { bufferOf, loadsOf, movement, multiplesOf, storesOf } from './memory.ts';
+import { bufferOf, loadsOf, movement, storesOf } from './memory.ts';
 import { type Schedule, ScheduleRefusal, type Step } from './steps.ts';
 import { tripOf } from './vectorise.ts';
 
@@ -42,7 +42,7 @@ function needsScratch(kernel: Kernel, machine: LaneMachine): boolean {
     if (b.space === 'scratch') return true;
     if (b.space !== 'private') continue;
     const elements = Sizes.constantOf(Sizes.product(b.shape));
-    bytes += elements === null ? Number.POSITIVE_INFINITY : elements * storageBytes[b.storage];
+    bytes += elements === null ? Number.POSITIVE_INFINITY : elements * elementBytes[b.storage];
   }
   return bytes > machine.privateBytes;
 }
@@ -88,19 +88,22 @@ const memoryOf = (kernel: Kernel): number =>
 
 /** Rows that are read over and over are kept, and loops give each lane runs of neighbours where memory allows. */
 function preparation(kernel: Kernel, machine: LaneMachine): Schedule {
-  const steps: Step[] = [];
+  const rows = kernel.buffers.filter((b) => b.space === 'global' && b.access === 'read' && fitsRegisters(b, machine));
+  const kept = accepted(
+    kernel,
+    rows.map((b): Step => ({ step: 'keep', buffer: b.name })),
+  );
+  return [...kept, ...runSteps(kept.reduce(applyStep, kernel), machine)];
+}
+
+/** The steps that a kernel accepts, one after another. */
+function accepted(kernel: Kernel, steps: Schedule): Schedule {
   let current = kernel;
-  const accept = (step: Step): void => {
+  return steps.filter((step) => {
     const next = attempt(current, [step]);
-    if (next === null) return;
-    steps.push(step);
-    current = next;
-  };
-  for (const b of kernel.buffers)
-    if (b.space === 'global' && b.access === 'read' && fitsRegisters(b, machine))
-      accept({ step: 'keep', buffer: b.name });
-  for (const step of runSteps(current, machine)) accept(step);
-  return steps;
+    current = next ?? current;
+    return next !== null;
+  });
 }
 
 /** Most elements of a kept row in a lane's registers; it has some 200 for everything. */
@@ -109,21 +112,27 @@ const MOST_KEPT = 48;
 const fitsRegisters = (b: KernelBuffer, { lanes }: LaneMachine): boolean =>
   (Sizes.constantOf(b.shape.at(-1) ?? Sizes.constant(0)) ?? Number.POSITIVE_INFINITY) <= MOST_KEPT * lanes;
 
-/** The steps that give lanes runs of neighbours: for innermost loops long enough to keep all lanes busy, whose every access is in order and aligned. */
+/**
+ * The steps that give lanes runs of neighbours: for loops long enough to keep all lanes busy, whose every access is in order and aligned; in
+ * kernels written for workgroups also for the few results that a lane holds side by side.
+ */
 export function runSteps(kernel: Kernel, { run, lanes }: Pick<LaneMachine, 'run' | 'lanes'>): Schedule {
   const steps: Step[] = [];
   visitStatements(kernel.body, (s) => {
     if (s.kind !== 'for' || (s.binding !== 'serial' && s.binding !== 'lane') || s.step !== 1) return;
     const trip = tripOf(s);
-    if (trip === null || trip % run !== 0 || trip < run * lanes || !isAligned(s, kernel, run)) return;
-    steps.push({ step: 'vectorise', loop: s.label, lanes: run, accumulators: 1 });
+    if (trip === null) return;
+    const width = kernel.workgroup !== undefined && trip === 2 ? trip : run;
+    const isWorthwhile = trip === width || (trip % run === 0 && trip >= run * lanes);
+    if (!isWorthwhile || !isAligned(s, kernel, width)) return;
+    steps.push({ step: 'vectorise', loop: s.label, lanes: width, accumulators: 1 });
   });
-  return steps;
+  return accepted(kernel, steps);
 }
 
 /** Whether everything a loop reads and writes along its index are whole runs of memory. */
 function isAligned(loop: Extract<Stmt, { kind: 'for' }>, kernel: Kernel, run: number): boolean {
-  const multiples = new Map(multiplesOf(kernel.body)).set(loop.index, run);
+  const multiples = new Map(multiplesIn(kernel.body)).set(loop.index, run);
   if (residue(affine(loop.from), run, multiples) !== 0) return false;
   return [...loadsOf(loop.body), ...storesOf(loop.body)].every((access) => {
     const buffer = bufferOf(kernel, access.buffer);

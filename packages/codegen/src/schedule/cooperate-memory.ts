@@ -1,9 +1,9 @@
 /** Where the private arrays of a grid step live once a subgroup shares the step. */
-import { rowMajor, storageBytes } from '@espalier/artefact';
+import { rowMajor } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import { mentions } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
-import type { Expr, Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
+import { type Expr, elementBytes, type Kernel, type KernelBuffer, type Stmt } from '../kernel-ir/types.ts';
 import { expressionsOf, mapExpressions, mapStatements, visitExpr, visitStatements } from '../kernel-ir/walk.ts';
 
 type For = Extract<Stmt, { kind: 'for' }>;
@@ -133,7 +133,7 @@ export function withHomes(
     }
     const shape = options.subgroups === 1 ? b.shape : [Sizes.constant(options.subgroups), ...b.shape];
     const elements = Sizes.constantOf(Sizes.product(shape));
-    const bytes = elements === null ? Number.POSITIVE_INFINITY : elements * storageBytes[b.storage];
+    const bytes = elements === null ? Number.POSITIVE_INFINITY : elements * elementBytes[b.storage];
     const fits = bytes <= memory;
     if (fits) memory -= bytes;
     return { ...b, space: fits ? 'workgroup' : 'scratch', shape, layout: rowMajor(shape.length) };

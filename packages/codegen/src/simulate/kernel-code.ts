@@ -277,7 +277,7 @@ class Writer {
         const corners = lifted.indices.map((index) => this.#inArray(index, active));
         const [fragment, memory] = [lifted.fragment, lifted.buffer].map((name) => this.#memory(name));
         this.#line(
-          `M.fragment(${JSON.stringify(lifted.move)}, ${fragment}, ${memory}, [${corners.join(', ')}], ${lanes}, ${count}, ${this.#site(lifted.buffer)});`,
+          `M.fragment(${JSON.stringify(lifted.move)}, ${fragment}, ${memory}, [${corners.join(', ')}], ${lanes}, ${count}, ${this.#site(lifted.buffer)}, ${JSON.stringify(lifted.held ?? null)});`,
         );
         return;
       }

@@ -2,7 +2,8 @@
  * What the text of a simulated kernel calls: everything that is not one lane's arithmetic. It begins workgroups, orders
  * accesses, does what lanes do together, and records what was wrong.
  */
-import type { FoldOp, Kernel, MmaPrecision, ScalarType } from '../kernel-ir/types.ts';
+import { heldBy } from '../kernel-ir/held.ts';
+import type { FoldOp, HeldTile, Kernel, MmaPrecision, ScalarType } from '../kernel-ir/types.ts';
 import { foldValues, roundTo } from './arithmetic.ts';
 import { Clock } from './clock.ts';
 import { type Detail, type Findings, lanesText, type Site } from './findings.ts';
@@ -166,13 +167,14 @@ export class Machine {
 
   /** Moves fragments between subgroups and memory (null: zeros them); `corners` has the indices of every lane. */
   fragment(
-    move: 'load' | 'store' | 'zero',
+    move: 'load' | 'store' | 'zero' | 'take',
     fragment: Memory,
     memory: Memory | null,
     corners: readonly Elements[],
     lanes: Int32Array,
     count: number,
     site: number,
+    held: HeldTile | null,
   ): void {
     const [rows, columns] = fragment.extents as readonly [number, number];
     this.#subgroups(lanes, count, 'divergent-subgroup', 'fragment', site, (subgroup, from, to) => {
@@ -184,6 +186,17 @@ export class Machine {
           message: `lanes ${first} and ${astray} of one subgroup give different indices for a fragment`,
         }));
       const base = subgroup * fragment.length;
+      if (move === 'take') {
+        if (memory === null || held === null) return;
+        for (const t of lanes.subarray(from, to))
+          for (const [i, { row, column }] of heldBy(held, this.#lanes, t % this.#lanes, rows, columns).entries())
+            this.#put(
+              memory,
+              t * memory.length + i,
+              this.#get(fragment, base + row * columns + column, subgroup, site),
+            );
+        return;
+      }
       for (let at = 0; at < rows * columns; at++) {
         if (memory === null) this.#put(fragment, base + at, 0);
         else {

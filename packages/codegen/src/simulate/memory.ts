@@ -3,16 +3,16 @@
  * element last. Fresh memory of a workgroup costs nothing: an element counts as written when its stamp is that of the
  * workgroup.
  */
-import { physicalLength, physicalShape, type StorageType } from '@espalier/artefact';
+import { physicalLength, physicalShape } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
-import type { KernelBuffer } from '../kernel-ir/types.ts';
+import type { KernelBuffer, KernelStorage } from '../kernel-ir/types.ts';
 
 /** Elements of one storage type. f16 elements are seen as numbers here and as bits by `bits`. */
 export type Elements = Float32Array | Float16Array | Int32Array | Int8Array;
 
 /** Memory that a launch binds. */
 export interface Bound {
-  readonly storage: StorageType;
+  readonly storage: KernelStorage;
   /** The elements in physical order; as bits (Uint16Array) for f16. */
   readonly data: Float32Array | Uint16Array | Int32Array | Int8Array;
   /** Not 0 where something was written: of element i at i · `stride`. */
@@ -21,9 +21,18 @@ export interface Bound {
   readonly stride: number;
 }
 
+/** Elements that products round anyway are kept as they come. */
+const arrays = {
+  f32: Float32Array,
+  f16: Uint16Array,
+  i32: Int32Array,
+  i8: Int8Array,
+  bf16: Float32Array,
+  tf32: Float32Array,
+} as const satisfies Record<KernelStorage, unknown>;
+
 /** Fresh memory of which nothing is written. */
-export function unwritten(storage: StorageType, length: number): Bound {
-  const arrays = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, i8: Int8Array };
+export function unwritten(storage: KernelStorage, length: number): Bound {
   return { storage, data: new arrays[storage](length), written: new Uint8Array(length), stride: 1 };
 }
 

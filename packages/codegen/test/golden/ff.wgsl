@@ -106,41 +106,37 @@ fn k0(
   }
   let T = k0_sizes.T;
   var sums: array<f32, 16>;
-  let shared_3 = max((T + 31) >> 5u, 1);
-  let block = tile / shared_3;
-  let rest = tile % shared_3;
   var sum = vec4f(0f);
   var sum_1 = vec4f(0f);
   var sum_2 = vec4f(0f);
   var sum_3 = vec4f(0f);
-  let shared_4 = rest * 32;
+  let shared_3 = tile * 32;
   let fixed_1 = T - 1;
-  let shared_5 = block * 32;
-  let shared_6 = lane >> 3u;
-  let fixed_3 = 4 * shared_6;
-  let shared_7 = lane & 7;
-  let fixed_4 = 4 * shared_7;
+  let shared_4 = lane >> 3u;
+  let fixed_2 = 4 * shared_4;
+  let shared_5 = lane & 7;
+  let fixed_3 = 4 * shared_5;
   for (var depth = 0; depth < 3; depth += 8) {
     for (var part = 0; part < 4; part++) {
       let id = part * 64 + lane;
       let row = id >> 3u;
       let along = id & 7;
       let shared_ = depth + along;
-      k0_x_tile[36 * along + row] = select(0f, k0_x[min(shared_, 2) + 3 * min(shared_4 + row, fixed_1)], shared_ < 3);
+      k0_x_tile[36 * along + row] = select(0f, k0_x[min(shared_, 2) + 3 * min(shared_3 + row, fixed_1)], shared_ < 3);
     }
     for (var part_1 = 0; part_1 < 4; part_1++) {
       let id_1 = part_1 * 64 + lane;
       let column = id_1 >> 3u;
       let along_1 = id_1 & 7;
       let shared_1 = depth + along_1;
-      k0_w_tile[36 * along_1 + column] = select(0f, k0_w1[min(shared_1, 2) + 3 * min(shared_5 + column, 7)], shared_1 < 3);
+      k0_w_tile[36 * along_1 + column] = select(0f, k0_w1[min(shared_1, 2) + 3 * min(column, 7)], shared_1 < 3);
     }
     workgroupBarrier();
     for (var i = 0; i < 8; i++) {
       let shared_2 = 36 * i;
-      let at = fixed_3 + shared_2;
+      let at = fixed_2 + shared_2;
       let x_1 = vec4f(k0_x_tile[at], k0_x_tile[at + 1], k0_x_tile[at + 2], k0_x_tile[at + 3]);
-      let at_1 = fixed_4 + shared_2;
+      let at_1 = fixed_3 + shared_2;
       let w = vec4f(k0_w_tile[at_1], k0_w_tile[at_1 + 1], k0_w_tile[at_1 + 2], k0_w_tile[at_1 + 3]);
       sum = fma(vec4f(x_1.x), w, sum);
       sum_1 = fma(vec4f(x_1.y), w, sum_1);
@@ -165,17 +161,17 @@ fn k0(
   sums[13] = sum_3.y;
   sums[14] = sum_3.z;
   sums[15] = sum_3.w;
-  let fixed_10 = shared_6 * 4;
-  let fixed_12 = shared_7 * 4;
+  let fixed_8 = shared_4 * 4;
+  let fixed_9 = shared_5 * 4;
   for (var m = 0; m < 4; m++) {
-    let t = shared_4 + (fixed_10 + m);
+    let t = shared_3 + (fixed_8 + m);
     if (t < T) {
-      let fixed_7 = 8 * t;
-      let fixed_8 = 4 * m;
+      let fixed_5 = 8 * t;
+      let fixed_6 = 4 * m;
       for (var n = 0; n < 4; n++) {
-        let j = shared_5 + ((n >> 2u) * 32 + (fixed_12 + (n & 3)));
+        let j = (n >> 2u) * 32 + (fixed_9 + (n & 3));
         if (j < 8) {
-          k0_h[fixed_7 + j] = max_f32(sums[fixed_8 + n] + k0_b1[j], 0f);
+          k0_h[fixed_5 + j] = max_f32(sums[fixed_6 + n] + k0_b1[j], 0f);
         }
       }
     }

@@ -21,26 +21,21 @@ __device__ __forceinline__ void mma_k8_tf32(float* c, const unsigned* a, const u
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 #endif
+__device__ __forceinline__ float f32_to_tf32(float a) { return __int_as_float((int)tf32(a)); }
+__device__ __forceinline__ unsigned tf32_bits(float a) { return (unsigned)__float_as_int(a); }
 template <class T>
-__device__ __forceinline__ void load_a_k8_tf32(unsigned* to, const T* from, int row, int column) {
+__device__ __forceinline__ void load_a_k8_tf32_bits(unsigned* to, const T* from, int row, int column) {
   const int group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
-  to[0] = tf32(from[group * row + member * column]);
-  to[1] = tf32(from[(group + 8) * row + member * column]);
-  to[2] = tf32(from[group * row + (member + 4) * column]);
-  to[3] = tf32(from[(group + 8) * row + (member + 4) * column]);
+  to[0] = tf32_bits(from[group * row + member * column]);
+  to[1] = tf32_bits(from[(group + 8) * row + member * column]);
+  to[2] = tf32_bits(from[group * row + (member + 4) * column]);
+  to[3] = tf32_bits(from[(group + 8) * row + (member + 4) * column]);
 }
 template <class T>
-__device__ __forceinline__ void load_b_k8_tf32(unsigned* to, const T* from, int row, int column) {
+__device__ __forceinline__ void load_b_k8_tf32_bits(unsigned* to, const T* from, int row, int column) {
   const int group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
-  to[0] = tf32(from[member * row + group * column]);
-  to[1] = tf32(from[(member + 4) * row + group * column]);
-}
-__device__ __forceinline__ void store_c(const float* c, float* to, int row, int column) {
-  const int group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
-  to[group * row + (member * 2) * column] = c[0];
-  to[group * row + (member * 2 + 1) * column] = c[1];
-  to[(group + 8) * row + (member * 2) * column] = c[2];
-  to[(group + 8) * row + (member * 2 + 1) * column] = c[3];
+  to[0] = tf32_bits(from[member * row + group * column]);
+  to[1] = tf32_bits(from[(member + 4) * row + group * column]);
 }
 __device__ __forceinline__ float warp_add(float v) {
   for (int distance = 16; distance > 0; distance /= 2) v = v + __shfl_xor_sync(0xffffffffu, v, distance);
@@ -81,77 +76,60 @@ extern "C" __global__ void __launch_bounds__(64) k0(
     int T
 ) {
   float sums[16];
-  __shared__ float x_tile[640];
-  __shared__ float w_tile[576];
-  __shared__ float results[1024];
-  float c[4];
-  float c_1[4];
-  float c_2[4];
-  float c_3[4];
+  __shared__ __align__(16) float x_tile[640];
+  __shared__ __align__(16) float w_tile[640];
+  float c[16];
   unsigned a[4];
-  unsigned b_1[2];
+  unsigned b_1[8];
   const int lane = (int)threadIdx.x;
   const int subgroup = (int)(threadIdx.x / 32);
+  const int subgroup_lane = (int)(threadIdx.x % 32);
   const int tile = (int)blockIdx.x;
-  const int block = tile / max((T + 31) / 32, 1);
-  const int rest = tile % max((T + 31) / 32, 1);
   for (float& each : c) each = 0;
-  for (float& each : c_1) each = 0;
-  for (float& each : c_2) each = 0;
-  for (float& each : c_3) each = 0;
   for (int depth = 0; depth < 5; depth += 16) {
     for (int part = 0; part < 8; ++part) {
       const int id = part * 64 + lane;
       const int row = id / 16;
       const int along = id % 16;
-      x_tile[along + 20 * row] = depth + along < 5 ? x[min(depth + along, 4) + 5 * min(rest * 32 + row, T - 1)] : 0.0f;
+      x_tile[along + 20 * row] = espalier::f32_to_tf32(depth + along < 5 ? x[min(depth + along, 4) + 5 * min(tile * 32 + row, T - 1)] : 0.0f);
     }
     for (int part_1 = 0; part_1 < 8; ++part_1) {
       const int id_1 = part_1 * 64 + lane;
       const int column = id_1 / 16;
       const int along_1 = id_1 % 16;
-      w_tile[36 * along_1 + column] = depth + along_1 < 5 ? w[min(depth + along_1, 4) + 5 * min(block * 32 + column, 8)] : 0.0f;
+      w_tile[along_1 + 20 * column] = espalier::f32_to_tf32(depth + along_1 < 5 ? w[min(depth + along_1, 4) + 5 * min(column, 8)] : 0.0f);
     }
     __syncthreads();
     for (int i = 0; i < 16; i += 8) {
-      espalier::load_a_k8_tf32(a, &x_tile[320 * subgroup + i], 20, 1);
-      espalier::load_b_k8_tf32(b_1, &w_tile[36 * i], 36, 1);
+      espalier::load_a_k8_tf32_bits(a, &x_tile[320 * subgroup + i], 20, 1);
+      espalier::load_b_k8_tf32_bits(b_1, &w_tile[i], 1, 20);
+      espalier::load_b_k8_tf32_bits(b_1 + 2, &w_tile[i + 160], 1, 20);
+      espalier::load_b_k8_tf32_bits(b_1 + 4, &w_tile[i + 320], 1, 20);
+      espalier::load_b_k8_tf32_bits(b_1 + 6, &w_tile[i + 480], 1, 20);
       espalier::mma_k8_tf32(c, a, b_1);
-      espalier::load_b_k8_tf32(b_1, &w_tile[36 * i + 8], 36, 1);
-      espalier::mma_k8_tf32(c_1, a, b_1);
-      espalier::load_b_k8_tf32(b_1, &w_tile[36 * i + 16], 36, 1);
-      espalier::mma_k8_tf32(c_2, a, b_1);
-      espalier::load_b_k8_tf32(b_1, &w_tile[36 * i + 24], 36, 1);
-      espalier::mma_k8_tf32(c_3, a, b_1);
+      espalier::mma_k8_tf32(c + 4, a, b_1 + 2);
+      espalier::mma_k8_tf32(c + 8, a, b_1 + 4);
+      espalier::mma_k8_tf32(c + 12, a, b_1 + 6);
     }
     __syncthreads();
   }
-  __syncthreads();
-  espalier::store_c(c, &results[512 * subgroup], 32, 1);
-  __syncwarp();
-  espalier::store_c(c_1, &results[512 * subgroup + 8], 32, 1);
-  __syncwarp();
-  espalier::store_c(c_2, &results[512 * subgroup + 16], 32, 1);
-  __syncwarp();
-  espalier::store_c(c_3, &results[512 * subgroup + 24], 32, 1);
-  __syncwarp();
-  __syncthreads();
   #pragma unroll
-  for (int m = 0; m < 4; ++m) {
+  for (int each = 0; each < 16; ++each) sums[each] = c[each];
+  #pragma unroll
+  for (int r = 0; r < 1; ++r) {
     #pragma unroll
-    for (int n = 0; n < 4; ++n) {
-      sums[4 * m + n] = results[128 * (lane / 8) + 4 * (lane % 8) + 32 * m + 32 * (n / 4) + n % 4];
-    }
-  }
-  #pragma unroll
-  for (int m_1 = 0; m_1 < 4; ++m_1) {
-    const int t = rest * 32 + (lane / 8 * 4 + m_1);
-    if (t < T) {
-      #pragma unroll
-      for (int n_1 = 0; n_1 < 4; ++n_1) {
-        const int o = block * 32 + (n_1 / 4 * 32 + (lane % 8 * 4 + n_1 % 4));
-        if (o < 9) {
-          y[9 * t + o] = sums[4 * m_1 + n_1] + b[o];
+    for (int turn = 0; turn < 2; ++turn) {
+      const int t = tile * 32 + (subgroup * 16 + r * 16 + (turn * 8 + subgroup_lane / 4));
+      if (t < T) {
+        #pragma unroll
+        for (int c_1 = 0; c_1 < 4; ++c_1) {
+          const int first = c_1 * 8 + subgroup_lane % 4 * 2;
+          #pragma unroll
+          for (int i_1 = 0; i_1 < 2; ++i_1) {
+            if (first + i_1 < 9) {
+              y[9 * t + first + i_1] = sums[16 * r + 2 * turn + 4 * c_1 + i_1] + b[first + i_1];
+            }
+          }
         }
       }
     }

@@ -58,8 +58,6 @@ extern "C" __global__ void __launch_bounds__(64) k0(
   __shared__ __align__(16) float w_tile[576];
   const int lane = (int)threadIdx.x;
   const int tile = (int)blockIdx.x;
-  const int block = tile / max((T + 31) / 32, 1);
-  const int rest = tile % max((T + 31) / 32, 1);
   float4 sum = espalier::splat4(0.0f);
   float4 sum_1 = espalier::splat4(0.0f);
   float4 sum_2 = espalier::splat4(0.0f);
@@ -69,13 +67,13 @@ extern "C" __global__ void __launch_bounds__(64) k0(
       const int id = part * 64 + lane;
       const int row = id / 16;
       const int along = id % 16;
-      x_tile[36 * along + row] = depth + along < 5 ? x[min(depth + along, 4) + 5 * min(rest * 32 + row, T - 1)] : 0.0f;
+      x_tile[36 * along + row] = depth + along < 5 ? x[min(depth + along, 4) + 5 * min(tile * 32 + row, T - 1)] : 0.0f;
     }
     for (int part_1 = 0; part_1 < 8; ++part_1) {
       const int id_1 = part_1 * 64 + lane;
       const int column = id_1 / 16;
       const int along_1 = id_1 % 16;
-      w_tile[36 * along_1 + column] = depth + along_1 < 5 ? w[min(depth + along_1, 4) + 5 * min(block * 32 + column, 8)] : 0.0f;
+      w_tile[36 * along_1 + column] = depth + along_1 < 5 ? w[min(depth + along_1, 4) + 5 * min(column, 8)] : 0.0f;
     }
     __syncthreads();
     for (int i = 0; i < 16; ++i) {
@@ -106,11 +104,11 @@ extern "C" __global__ void __launch_bounds__(64) k0(
   sums[15] = sum_3.w;
   #pragma unroll
   for (int m = 0; m < 4; ++m) {
-    const int t = rest * 32 + (lane / 8 * 4 + m);
+    const int t = tile * 32 + (lane / 8 * 4 + m);
     if (t < T) {
       #pragma unroll
       for (int n = 0; n < 4; ++n) {
-        const int o = block * 32 + (n / 4 * 32 + (lane % 8 * 4 + n % 4));
+        const int o = n / 4 * 32 + (lane % 8 * 4 + n % 4);
         if (o < 9) {
           y[9 * t + o] = sums[4 * m + n] + b[o];
         }

@@ -20,6 +20,7 @@ struct uint3 { unsigned x, y, z; };
 struct __align__(8) float2 { float x, y; };
 struct __align__(16) float4 { float x, y, z, w; };
 struct __align__(8) int2 { int x, y; };
+struct __align__(8) uint2 { unsigned x, y; };
 struct __align__(16) int4 { int x, y, z, w; };
 struct __align__(4) ushort2 { unsigned short x, y; };
 struct __align__(8) ushort4 { unsigned short x, y, z, w; };
@@ -367,7 +368,22 @@ static inline unsigned tf32(float a) {
 }
 static inline unsigned f16_pair(float low, float high) { return host::half_bits(low) | host::half_bits(high) << 16; }
 static inline unsigned f16_pair(unsigned short low, unsigned short high) { return low | (unsigned)high << 16; }
+static inline unsigned short f32_to_bf16(float a) { return (unsigned short)host::bfloat_bits(a); }
 static inline unsigned bf16_pair(float low, float high) { return host::bfloat_bits(low) | host::bfloat_bits(high) << 16; }
+
+// Register i of a lane is two neighbours of a row that lane 8 * i + lane / 4 points to.
+static inline void load_rows(unsigned* to, const unsigned short* from) {
+  unsigned words[2];
+  __builtin_memcpy(words, &from, sizeof from);
+  const host::Gathered all = host::gather(__LINE__, words, 2);
+  const int lane = threadIdx.x % host::WARP;
+  for (int i = 0; i < 4; i++) {
+    const unsigned address[2] = {all(8 * i + lane / 4, 0), all(8 * i + lane / 4, 1)};
+    const unsigned* row;
+    __builtin_memcpy(&row, address, sizeof row);
+    to[i] = row[lane % 4];
+  }
+}
 
 static inline void mma_k8_tf32(float* c, const unsigned* a, const unsigned* b) {
   const unsigned words[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};

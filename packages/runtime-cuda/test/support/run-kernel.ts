@@ -3,6 +3,7 @@ import { type Artefact, evaluateSize, MANIFEST_VERSION, rowMajor, sha256Hex, sto
 import { cuda, type Kernel } from '@espalier/codegen';
 import { Sizes } from '@espalier/ir';
 import { type Device, elementsOf } from '@espalier/runtime';
+import { tensorStorage } from '../../../codegen/src/kernel-ir/types.ts';
 import { gridOf } from '../../../codegen/src/size-expr.ts';
 
 export type Elements = Float32Array | Int32Array | Uint16Array | Int8Array;
@@ -23,7 +24,7 @@ export async function artefactOf(kernel: Kernel, source = cuda.print([kernel], [
       bindings: bindings.map((b) => ({
         name: b.name,
         role: b.access === 'read' ? 'input' : 'output',
-        storage: b.storage,
+        storage: tensorStorage(b),
         shape: [],
         layout: rowMajor(0),
       })),
@@ -64,7 +65,7 @@ export async function runKernel(
   const globals = kernel.buffers.filter((b) => b.space === 'global');
   using made = new DisposableStack();
   const buffers = globals.map((b) => {
-    const bytes = Sizes.evaluate(Sizes.product(b.shape), sizes) * storageBytes[b.storage];
+    const bytes = Sizes.evaluate(Sizes.product(b.shape), sizes) * storageBytes[tensorStorage(b)];
     const buffer = made.use(device.createBuffer(bytes, b.name));
     buffer.write(tensors[b.name] ?? new Uint8Array(bytes).fill(0xff));
     return buffer;
@@ -88,7 +89,7 @@ export async function runKernel(
   const outputs = globals.flatMap((b, i) => (b.access === 'read' ? [] : [[b, buffers[i]] as const]));
   const read = outputs.map(async ([b, buffer]) => {
     const bytes = (await buffer?.read()) ?? new Uint8Array();
-    return [b.name, elementsOf(b.storage, bytes)] as const;
+    return [b.name, elementsOf(tensorStorage(b), bytes)] as const;
   });
   return Object.fromEntries(await Promise.all(read));
 }

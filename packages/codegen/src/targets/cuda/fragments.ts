@@ -43,8 +43,9 @@ const LANES = 'const int group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
  * Loads one tile of an operand and rounds it; `row` and `column` are the strides of `from`. 16-bit elements that are
  * neighbours in depth share a register, the first in its lower half.
  */
-function loader(side: 'a' | 'b', format: Format, depth: Depth): Helper {
-  const pairs = format !== 'tf32';
+function loader(side: 'a' | 'b', format: Format | 'tf32_bits' | 'bf16_bits', depth: Depth): Helper {
+  const pairs = format !== 'tf32' && format !== 'tf32_bits';
+  const convert = format.replace('bf16_bits', 'f16');
   const at = (wide: number, deep: number): string => {
     const outer = wide === 0 ? 'group' : `(group + ${wide})`;
     const first = pairs ? 'member * 2' : 'member';
@@ -54,12 +55,14 @@ function loader(side: 'a' | 'b', format: Format, depth: Depth): Helper {
   const places: string[] = [];
   for (let deep = 0; deep < depth; deep += pairs ? 8 : 4) {
     for (const wide of side === 'a' ? [0, 8] : [0]) {
-      const value = pairs ? `${format}_pair(${at(wide, deep)}, ${at(wide, deep + 1)})` : `tf32(${at(wide, deep)})`;
+      const value = pairs
+        ? `${convert}_pair(${at(wide, deep)}, ${at(wide, deep + 1)})`
+        : `${convert}(${at(wide, deep)})`;
       places.push(`to[${places.length}] = ${value};`);
     }
   }
   const head = `void load_${side}_k${depth}_${format}(unsigned* to, const T* from, int row, int column)`;
-  return needing([pairs ? `${format}_pair` : 'tf32'], templated('class T', ordinary(head, LANES, ...places)));
+  return needing([pairs ? `${convert}_pair` : convert], templated('class T', ordinary(head, LANES, ...places)));
 }
 
 /** The places of an accumulator's tile, as statements that move each. */
@@ -77,6 +80,38 @@ const variants: readonly (readonly [Format, Depth])[] = [
   ['bf16', 8],
   ['bf16', 16],
 ];
+
+/** What is loaded of elements that were rounded before. */
+const rounded = [
+  ['tf32_bits', 8],
+  ['bf16_bits', 8],
+  ['bf16_bits', 16],
+] as const;
+
+/** Rows of eight 16-bit elements: each lane says where one begins, and gets two neighbours of one for every register. */
+const rowLoader = (side: 'a' | 'b', from: string): Helper =>
+  needing(
+    ['load_rows'],
+    ordinary(
+      `void load_${side}_rows(unsigned* to, const unsigned short* from, int pitch)`,
+      'const int lane = threadIdx.x % 32;',
+      `load_rows(to, from + ${from});`,
+    ),
+  );
+
+/** Two or four elements rounded and stored by one access. */
+function roundedStore(format: Format, n: 2 | 4): Helper {
+  const members = ['x', 'y', 'z', 'w'].slice(0, n).map((m) => `v.${m}`);
+  if (format === 'tf32') {
+    const each = members.map((m) => `f32_to_tf32(${m})`);
+    const text = `*reinterpret_cast<float${n}*>(to) = {${each.join(', ')}};`;
+    return needing(['f32_to_tf32'], ordinary(`void tf32_store${n}(float* to, float${n} v)`, text));
+  }
+  const pairs = members.flatMap((m, i) => (i % 2 === 0 ? [`${format}_pair(${m}, ${members[i + 1]})`] : []));
+  const [type, value] = n === 2 ? ['unsigned', pairs[0]] : ['uint2', `{${pairs.join(', ')}}`];
+  const head = `void ${format}_store${n}(unsigned short* to, float${n} v)`;
+  return needing([`${format}_pair`], ordinary(head, `*reinterpret_cast<${type}*>(to) = ${value};`));
+}
 
 export const matrixHelpers: Readonly<Record<string, Helper>> = {
   // To 10 bits of fraction; of two equally near, the one away from 0.
@@ -99,6 +134,30 @@ export const matrixHelpers: Readonly<Record<string, Helper>> = {
     '"f"(low)',
   ),
   ...Object.fromEntries(variants.map(([format, depth]) => [`mma_k${depth}_${format}`, multiplier(format, depth)])),
+  f32_to_bf16: instruction('f32_to_bf16(float a)', ['unsigned short', 'h'], 'cvt.rn.bf16.f32 %0, %1', '"f"(a)'),
+  f32_to_tf32: needing(['tf32'], ordinary('float f32_to_tf32(float a)', 'return __int_as_float((int)tf32(a));')),
+  tf32_bits: ordinary('unsigned tf32_bits(float a)', 'return (unsigned)__float_as_int(a);'),
+  ...Object.fromEntries(
+    ([2, 4] as const).flatMap((n) =>
+      (['f16', 'bf16', 'tf32'] as const).map((format) => [`${format}_store${n}`, roundedStore(format, n)] as const),
+    ),
+  ),
+  load_rows: {
+    ...ordinary(
+      'void load_rows(unsigned* to, const unsigned short* from)',
+      'asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"',
+      '             : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])',
+      '             : "r"((unsigned)__cvta_generic_to_shared(from)) : "memory");',
+    ),
+    machine: true,
+  },
+  load_a_rows: rowLoader('a', 'lane % 16 * pitch + lane / 16 * 8'),
+  load_b_rows: rowLoader('b', '(lane / 16 * 8 + lane % 8) * pitch + lane / 8 % 2 * 8'),
+  ...Object.fromEntries(
+    rounded.flatMap(([format, depth]) =>
+      (['a', 'b'] as const).map((side) => [`load_${side}_k${depth}_${format}`, loader(side, format, depth)] as const),
+    ),
+  ),
   ...Object.fromEntries(
     variants.flatMap(([format, depth]) =>
       (['a', 'b'] as const).map((side) => [`load_${side}_k${depth}_${format}`, loader(side, format, depth)] as const),

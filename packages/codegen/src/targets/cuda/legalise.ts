@@ -2,10 +2,10 @@
  * Leaves only what CUDA C has a spelling for: kernels of threads that run alone become workgroups of one, warps have 32
  * lanes, memory fits, and what the lanes of a warp do together stands in a statement of its own, where every lane comes.
  */
-import { storageBytes } from '@espalier/artefact';
+
 import { Sizes } from '@espalier/ir';
 import { rewriteBinding } from '../../kernel-ir/bind.ts';
-import type { Kernel } from '../../kernel-ir/types.ts';
+import { elementBytes, type Kernel } from '../../kernel-ir/types.ts';
 import { Names } from '../../kernel-ir/walk.ts';
 import { SHARED_BYTES, THREADS, WARP } from './capabilities.ts';
 
@@ -63,7 +63,7 @@ export function checkLimits(kernel: Kernel): Kernel {
     .filter((b) => b.space === 'workgroup')
     .reduce(
       (sum, b) =>
-        sum + Math.ceil(((Sizes.constantOf(Sizes.product(b.shape)) ?? 0) * storageBytes[b.storage]) / 16) * 16,
+        sum + Math.ceil(((Sizes.constantOf(Sizes.product(b.shape)) ?? 0) * elementBytes[b.storage]) / 16) * 16,
       0,
     );
   if (shared > SHARED_BYTES)

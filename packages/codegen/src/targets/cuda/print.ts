@@ -5,8 +5,9 @@
 import { Sizes } from '@espalier/ir';
 import { affine, residue } from '../../kernel-ir/affine.ts';
 import * as k from '../../kernel-ir/build.ts';
+import { multiplesIn } from '../../kernel-ir/multiples.ts';
 import { nonNegativeIn } from '../../kernel-ir/sign.ts';
-import type { Expr, Kernel, KernelBuffer, Stmt, ValueType } from '../../kernel-ir/types.ts';
+import type { Expr, Kernel, KernelBuffer, KernelStorage, Stmt, ValueType } from '../../kernel-ir/types.ts';
 import { expressionsOf, visitExpr, visitExpressions, visitStatements } from '../../kernel-ir/walk.ts';
 import {
   BINDS,
@@ -23,19 +24,34 @@ import {
 } from '../../print/c-family.ts';
 import type { Capabilities } from '../../target.ts';
 import { WARP } from './capabilities.ts';
-import { blockOf, type Fragment, fragmentsOf, matrixHelpers } from './fragments.ts';
+import { type Block, blockOf, type Fragment, fragmentsOf, matrixHelpers } from './fragments.ts';
 import { Preamble } from './helper.ts';
+import { CudaRefusal } from './legalise.ts';
 import { writeLiteral, writeMask } from './literals.ts';
-import { multiplesIn } from './multiples.ts';
 import { Identifiers } from './names.ts';
 import { member, typeName, writeFold, writeOp, writeVectorOp, writeWarpFold } from './ops.ts';
 import { dataIn } from './overflow.ts';
 import { helpers } from './preamble.ts';
+import { HELD } from './tiles.ts';
 
 type Of<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
 type StmtOf<K extends Stmt['kind']> = Extract<Stmt, { kind: K }>;
 
-const elementTypes = { f32: 'float', i32: 'int', f16: 'unsigned short', i8: 'signed char' } as const;
+const elementTypes: Readonly<Record<KernelStorage, string>> = {
+  f32: 'float',
+  i32: 'int',
+  f16: 'unsigned short',
+  i8: 'signed char',
+  bf16: 'unsigned short',
+  tf32: 'float',
+};
+
+/** Storages whose elements are another number than the float that is stored, and what rounds one. */
+const rounders: Readonly<Partial<Record<KernelStorage, string>>> = {
+  f16: 'f32_to_f16',
+  bf16: 'f32_to_bf16',
+  tf32: 'f32_to_tf32',
+};
 
 /** Loops of at most so many iterations that index registers are written out: an array that is indexed has none. */
 const UNROLLED = 16;
@@ -108,16 +124,18 @@ class CudaDialect implements Dialect {
   store(s: StmtOf<'store'>, index: Text, value: Text): string {
     const b = this.buffer(s.buffer);
     const { lanes } = s.value.type;
-    const half = b.storage === 'f16' && s.value.type.scalar === 'f32';
+    const rounder = s.value.type.scalar === 'f32' ? rounders[b.storage] : undefined;
     if (lanes === 1) {
-      const converted = half
-        ? call(this.#preamble.use('f32_to_f16'), value)
-        : b.storage === 'f32' || b.storage === 'i32'
-          ? value
-          : prefix(`(${elementTypes[b.storage]})`, value);
+      const converted =
+        rounder !== undefined
+          ? call(this.#preamble.use(rounder), value)
+          : b.storage === 'f32' || b.storage === 'i32'
+            ? value
+            : prefix(`(${elementTypes[b.storage]})`, value);
       return `${this.name(b.name)}[${index.text}] = ${converted.text};`;
     }
-    const name = half ? 'f16_put' : this.isRun(b, s.indices, s.offset, lanes) ? 'store' : 'put';
+    const how = this.isRun(b, s.indices, s.offset, lanes) ? 'store' : 'put';
+    const name = rounder === undefined ? how : `${b.storage}_${how}`;
     return `${call(this.#preamble.use(`${name}${lanes}`), this.address(b, index), value).text};`;
   }
 
@@ -205,7 +223,10 @@ class CudaDialect implements Dialect {
     const f = this.fragmentNamed(s.fragment);
     if (s.buffer === null) return [`for (${f.side === 'c' ? 'float' : 'unsigned'}& each : ${name}) each = 0;`];
     const buffer = this.buffer(s.buffer);
+    if (s.move === 'take') return this.take(s, f, buffer);
     const { corner, row, column } = blockOf(this.#kernel, s, buffer);
+    const fast = this.fragmentRows(f, buffer, { corner, row, column }, print);
+    if (fast !== null) return fast(name);
     const strides = [print(row), print(column)];
     const lines: string[] = [];
     for (let r = 0; r < f.rows; r++) {
@@ -213,12 +234,53 @@ class CudaDialect implements Dialect {
         const ahead = k.add(k.mul(row, k.i32(r * f.tileRows)), k.mul(column, k.i32(c * f.tileColumns)));
         const from = this.address(buffer, printExpr(k.add(corner, ahead), this, true));
         const registers = this.registers(name, (r * f.columns + c) * f.registers);
-        const what = f.side === 'c' ? `${s.move}_c` : `load_${f.side}_k${f.depth}_${f.format}`;
+        const what = f.side === 'c' ? `${s.move}_c` : `load_${f.side}_k${f.depth}_${staged(buffer) ?? f.format}`;
         lines.push(`${call(this.#preamble.use(what), registers, from, ...strides).text};`);
       }
     }
     // Lanes of the warp read what others have stored.
     return s.move === 'store' ? [...lines, '__syncwarp();'] : lines;
+  }
+
+  /** What a lane holds lies in its registers already, in the order the tile says. */
+  private take(s: StmtOf<'fragment'>, f: Fragment, to: KernelBuffer): readonly string[] {
+    if (JSON.stringify(s.held) !== JSON.stringify(HELD))
+      throw new CudaRefusal(this.#kernel, `fragment ${s.fragment} is taken as no GPU holds it`);
+    const count = f.rows * f.columns * f.registers;
+    return [
+      '#pragma unroll',
+      `for (int each = 0; each < ${count}; ++each) ${this.name(to.name)}[each] = ${this.name(s.fragment)}[each];`,
+    ];
+  }
+
+  /**
+   * Loads by which the warp hands rows of 16 bytes around: of 16-bit elements in workgroup memory that are neighbours along the depth,
+   * rows beginning at multiples of 16 bytes. Null for others.
+   */
+  private fragmentRows(
+    f: Fragment,
+    buffer: KernelBuffer,
+    { corner, row, column }: Block,
+    print: (e: Expr) => Text,
+  ): ((name: string) => readonly string[]) | null {
+    const [along, apart] = f.side === 'a' ? [column, row] : [row, column];
+    const isNeighbours = along.kind === 'literal' && along.value === 1;
+    const begins = [corner, apart].every((e) => residue(affine(e), 8, this.#multiples) === 0);
+    if (f.side === 'c' || f.depth !== 16 || buffer.space !== 'workgroup' || buffer.storage !== f.format) return null;
+    if (!isNeighbours || !begins || (f.side === 'b' && f.columns % 2 !== 0)) return null;
+    return (name) => {
+      const lines: string[] = [];
+      const step = f.side === 'a' ? 1 : 2;
+      for (let r = 0; r < f.rows; r++) {
+        for (let c = 0; c < f.columns; c += step) {
+          const ahead = k.add(k.mul(row, k.i32(r * f.tileRows)), k.mul(column, k.i32(c * f.tileColumns)));
+          const from = this.address(buffer, printExpr(k.add(corner, ahead), this, true));
+          const registers = this.registers(name, (r * f.columns + c) * f.registers);
+          lines.push(`${call(this.#preamble.use(`load_${f.side}_rows`), registers, from, print(apart)).text};`);
+        }
+      }
+      return lines;
+    };
   }
 
   mma(s: StmtOf<'mma'>): readonly string[] {
@@ -279,7 +341,7 @@ class CudaDialect implements Dialect {
     }
   }
 
-  /** Workgroup buffers that are read or written as vectors. */
+  /** Workgroup buffers that are read or written as vectors or rows of fragments. */
   private wideBuffers(): ReadonlySet<string> {
     const found = new Set<string>();
     visitExpressions(this.#kernel.body, (e) => {
@@ -287,6 +349,7 @@ class CudaDialect implements Dialect {
     });
     visitStatements(this.#kernel.body, (s) => {
       if (s.kind === 'store' && s.value.type.lanes > 1) found.add(s.buffer);
+      if (s.kind === 'fragment' && s.buffer !== null) found.add(s.buffer);
     });
     return found;
   }
@@ -361,6 +424,10 @@ class CudaDialect implements Dialect {
     );
   }
 }
+
+/** The format of elements that were rounded when they were stored. */
+const staged = ({ storage }: KernelBuffer): string | null =>
+  storage === 'bf16' ? 'bf16_bits' : storage === 'tf32' ? 'tf32_bits' : null;
 
 /** Masks are told apart in hexadecimal. */
 const asMask = (e: Expr | undefined, text: Text): Text => (e?.kind === 'literal' ? writeMask(e.value) : text);

@@ -1,5 +1,5 @@
 /** The sizes in which a GPU is given work: tiles of dense products, by lanes or tensor cores, and walks of few rows. */
-import type { MmaPrecision } from '../../kernel-ir/types.ts';
+import type { HeldTile, MmaPrecision } from '../../kernel-ir/types.ts';
 import type { SubtreeChoice, TileChoice } from '../../schedule/auto-lanes.ts';
 import type { Form, MatrixUnits } from '../../target.ts';
 import { SHARED_BYTES, WARP } from './capabilities.ts';
@@ -28,14 +28,12 @@ const TILES: readonly TileChoice[] = [
   },
 ];
 
+/** Which elements of an accumulator a lane holds: PTX manual, "Matrix fragments for mma.m16n8k16". */
+export const HELD: HeldTile = { rows: 16, columns: 8, run: 2 };
+
 /** Products by tensor cores, once there are rows enough to fill their tiles. One instruction takes 32 bytes of each row. */
 function matrixTiles(precision: MmaPrecision): readonly TileChoice[] {
-  const units: Omit<MatrixUnits, 'subgroupsAcross'> = {
-    precision,
-    rows: 16,
-    columns: 8,
-    depth: precision === 'tf32' ? 8 : 16,
-  };
+  const units: Omit<MatrixUnits, 'subgroupsAcross'> = { precision, depth: precision === 'tf32' ? 8 : 16, held: HELD };
   return [
     {
       from: 8,

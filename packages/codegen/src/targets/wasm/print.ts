@@ -136,6 +136,9 @@ function printLoad(e: Extract<Expr, { kind: 'load' }>, c: Context): string {
       return wide
         ? `(i32x4.extend_low_i16x8_s (i16x8.extend_low_i8x16_s (v128.load32_zero${at})))`
         : `(i32.load8_s${at})`;
+    case 'bf16':
+    case 'tf32':
+      throw new Error(`${e.buffer}: WebAssembly has no matrix units`);
   }
 }
 

@@ -43,9 +43,9 @@ extern "C" __global__ void __launch_bounds__(128) dense_matrix_units(
     const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ b, float* __restrict__ y,
     int T
 ) {
-  __shared__ float x_tile[256];
-  __shared__ float w_tile[256];
-  __shared__ float y_tile[1024];
+  __shared__ __align__(16) float x_tile[256];
+  __shared__ __align__(16) float w_tile[256];
+  __shared__ __align__(16) float y_tile[1024];
   unsigned a[4];
   unsigned bt[4];
   float c[8];

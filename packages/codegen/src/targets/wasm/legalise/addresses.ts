@@ -2,12 +2,12 @@
  * Private memory becomes places in the thread's scratch, and every index a byte address (`indices[0]` of loads and stores,
  * pointer included; `offset` in bytes).
  */
-import { type SizeExpr, storageBytes } from '@espalier/artefact';
+import type { SizeExpr } from '@espalier/artefact';
 import { type Size, Sizes } from '@espalier/ir';
 import { affine, constantPart, plus, scale, toExpr, withoutConstant } from '../../../kernel-ir/affine.ts';
 import * as k from '../../../kernel-ir/build.ts';
 import { nonNegativeIn } from '../../../kernel-ir/sign.ts';
-import type { Expr, Kernel, KernelBuffer, Stmt } from '../../../kernel-ir/types.ts';
+import { type Expr, elementBytes, type Kernel, type KernelBuffer, type Stmt } from '../../../kernel-ir/types.ts';
 import { children, mapExpressions, mapStatements } from '../../../kernel-ir/walk.ts';
 import { toSizeExpr } from '../../../size-expr.ts';
 
@@ -25,7 +25,7 @@ export function scratchSize(kernel: Kernel): SizeExpr {
 const privateBuffers = (kernel: Kernel): readonly KernelBuffer[] => kernel.buffers.filter((b) => b.space === 'private');
 
 const bytesOf = (b: KernelBuffer): Size =>
-  Sizes.multiply(Sizes.product(b.shape), Sizes.constant(storageBytes[b.storage]));
+  Sizes.multiply(Sizes.product(b.shape), Sizes.constant(elementBytes[b.storage]));
 
 /** No buffer begins below this address: the runtime keeps the first bytes of its memory. */
 const LOWEST_ADDRESS = 64;
@@ -38,7 +38,7 @@ export function addressBytes(kernel: Kernel): Kernel {
   const rank = (e: Expr): number =>
     e.kind === 'ref' ? (depth.get(e.name) ?? 0) : Math.max(0, ...children(e).map(rank));
   const address = (name: string, index: Expr, offset: number): { indices: readonly Expr[]; offset: number } => {
-    const size = storageBytes[buffers.get(name)?.storage ?? 'f32'];
+    const size = elementBytes[buffers.get(name)?.storage ?? 'f32'];
     const bytes = plus(scale(affine(index), size), affine(k.index(pointerOf(name))));
     const constant = constantPart(bytes) + offset * size;
     const moving = withoutConstant(bytes);

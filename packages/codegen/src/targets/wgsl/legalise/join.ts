@@ -2,10 +2,10 @@
  * Kernels that read more tensors than a device binds: the smallest of constant size are read from one buffer, which the
  * runtime fills with copies of them before each launch (`Launch.joined`). Each begins at a multiple of 16 bytes.
  */
-import { physicalLength, rowMajor, storageBytes } from '@espalier/artefact';
+import { physicalLength, rowMajor } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import * as k from '../../../kernel-ir/build.ts';
-import type { Kernel, KernelBuffer } from '../../../kernel-ir/types.ts';
+import { elementBytes, type Kernel, type KernelBuffer } from '../../../kernel-ir/types.ts';
 import { mapExpressions, Names } from '../../../kernel-ir/walk.ts';
 import { storageBuffers } from '../limits.ts';
 
@@ -25,7 +25,7 @@ function candidatesOf(kernel: Kernel, count: number): readonly KernelBuffer[] {
     readable.filter((b) => b.storage === 'f16'),
   ].map((group) => group.slice(0, count));
   const bytes = (group: readonly KernelBuffer[]): number =>
-    group.reduce((sum, b) => sum + (lengthOf(b) ?? 0) * storageBytes[b.storage], 0);
+    group.reduce((sum, b) => sum + (lengthOf(b) ?? 0) * elementBytes[b.storage], 0);
   return groups.sort((a, b) => b.length - a.length || bytes(a) - bytes(b))[0] ?? [];
 }
 
@@ -40,7 +40,7 @@ export function joinBuffers(kernel: Kernel, limit: number): Kernel {
   // Integers and reals together are kept as bits.
   const [first] = parts;
   const storage = parts.every((b) => b.storage === first?.storage) ? (first?.storage ?? 'f32') : 'i32';
-  const step = 16 / storageBytes[storage];
+  const step = 16 / elementBytes[storage];
   const places = new Map<string, number>();
   let end = 0;
   for (const b of parts) {

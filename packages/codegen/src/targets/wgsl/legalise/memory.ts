@@ -4,11 +4,10 @@
  * are read from 32-bit words by the printer, which needs their index twice: it gets a name. Scratch memory is one buffer
  * for all workgroups, so indices become absolute.
  */
-import type { StorageType } from '@espalier/ir';
 import { Sizes } from '@espalier/ir';
 import { type Bind, rewriteBinding } from '../../../kernel-ir/bind.ts';
 import * as k from '../../../kernel-ir/build.ts';
-import type { Expr, Kernel, KernelBuffer, Stmt } from '../../../kernel-ir/types.ts';
+import type { Expr, Kernel, KernelBuffer, KernelStorage, Stmt } from '../../../kernel-ir/types.ts';
 import { mapExpressions, mapStatements, Names, visitExpressions, visitStatements } from '../../../kernel-ir/walk.ts';
 import type { Capabilities } from '../../../target.ts';
 import { WgslError } from '../errors.ts';
@@ -20,7 +19,7 @@ type Store = Extract<Stmt, { kind: 'store' }>;
 export const isPacked = (b: KernelBuffer, capabilities: Capabilities): boolean =>
   b.space === 'global' && isNarrow(b.storage, capabilities);
 
-const isNarrow = (storage: StorageType, capabilities: Capabilities): boolean =>
+const isNarrow = (storage: KernelStorage, capabilities: Capabilities): boolean =>
   storage === 'i8' || (storage === 'f16' && capabilities['f16'] !== true);
 
 /** The buffers that every load and store takes four elements of. */

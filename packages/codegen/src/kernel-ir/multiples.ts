@@ -1,7 +1,7 @@
 /** What names of whole numbers are known to be multiples of: where a run of elements begins decides whether it is one access. */
-import { affine, residue } from '../../kernel-ir/affine.ts';
-import type { Stmt } from '../../kernel-ir/types.ts';
-import { visitStatements } from '../../kernel-ir/walk.ts';
+import { affine, residue } from './affine.ts';
+import type { Stmt } from './types.ts';
+import { visitStatements } from './walk.ts';
 
 /** Longest run of elements that is one access. */
 const LONGEST = 8;
