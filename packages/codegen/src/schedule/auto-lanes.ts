@@ -8,7 +8,15 @@ import { affine, residue } from '../kernel-ir/affine.ts';
 import { multiplesIn } from '../kernel-ir/multiples.ts';
 import { type Expr, elementBytes, type Kernel, type KernelBuffer, type Stmt } from '../kernel-ir/types.ts';
 import { visitStatements } from '../kernel-ir/walk.ts';
-import { columnsOf, type RowsUnit, type Unit, walks } from '../lower/partition.ts';
+import { alphaKey } from '../lower/layer-expr.ts';
+import {
+  type ContractUnit,
+  columnsOf,
+  outermostReductions,
+  type RowsUnit,
+  type Unit,
+  walks,
+} from '../lower/partition.ts';
 import { levelsFor, planSubtrees, subtreeBytes } from '../lower/subtrees-plan.ts';
 import type { TeamShape } from '../lower/team.ts';
 import { isTileable } from '../lower/tile.ts';
@@ -150,6 +158,8 @@ function isAligned(loop: Extract<Stmt, { kind: 'for' }>, kernel: Kernel, run: nu
 export interface TileChoice {
   readonly from: number;
   readonly columns: number;
+  /** Most sums computed side by side, each with weights and registers of its own (the two of a gated layer); any number when absent. */
+  readonly mostSums?: number;
   readonly tile: Tile;
 }
 
@@ -158,16 +168,22 @@ export interface SubtreeChoice extends TeamShape {
   readonly below: number;
   /** Bytes of workgroup memory a unit may take. */
   readonly memory: number;
+  /** Most levels of a round; absent, as many as there are teams for. */
+  readonly mostLevels?: number;
 }
 
 /** The form of a unit that walks trees, or null where its shape or memory is against it. */
-function subtreesForm(unit: RowsUnit, { subgroups, lanes, team, memory }: SubtreeChoice): Form | null {
+function subtreesForm(unit: RowsUnit, { subgroups, lanes, team, memory, mostLevels }: SubtreeChoice): Form | null {
   const plan = planSubtrees(unit);
   if (plan === null) return null;
   const shape: TeamShape = { subgroups, lanes, team };
-  const levels = levelsFor(plan, shape);
+  const levels = Math.min(levelsFor(plan, shape), mostLevels ?? Number.POSITIVE_INFINITY);
   return subtreeBytes(unit, plan, shape, levels) <= memory ? { form: 'subtrees', levels, ...shape } : null;
 }
+
+/** How many different sums a contraction has. */
+const sumsOf = (unit: ContractUnit): number =>
+  new Set(outermostReductions(unit.statement.value).map((e) => alphaKey(e))).size;
 
 /**
  * The variants of a unit: walks of few rows are taken by subtrees; a contraction of few rows is a grid of dot products, one of more a grid of tiles, the larger the
@@ -193,7 +209,8 @@ export function laneVariants(
   }
   if (unit.kind !== 'contract' || !isTileable(unit)) return [plain];
   const columns = columnsOf(unit) ?? 1;
-  const fitting = choices.filter((c) => columns >= c.columns);
+  const sums = sumsOf(unit);
+  const fitting = choices.filter((c) => columns >= c.columns && sums <= (c.mostSums ?? sums));
   const starts = [...new Set(fitting.map((c) => c.from))];
   return [0, ...starts].map((from, i): Variant => {
     const below = starts[i];

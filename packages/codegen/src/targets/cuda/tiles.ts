@@ -1,14 +1,14 @@
 /** The sizes in which a GPU is given work: tiles of dense products, by lanes or tensor cores, and walks of few rows. */
 import type { HeldTile, MmaPrecision } from '../../kernel-ir/types.ts';
 import type { SubtreeChoice, TileChoice } from '../../schedule/auto-lanes.ts';
-import type { Form, MatrixUnits } from '../../target.ts';
+import type { Form, Tile } from '../../target.ts';
 import { SHARED_BYTES, WARP } from './capabilities.ts';
 
 /** Tiles of dense products whose operands are of this precision. */
 export const tilesFor = (precision: MmaPrecision): readonly TileChoice[] =>
   precision === 'f32' ? TILES : matrixTiles(precision);
 
-/** Products by lanes. */
+/** Products by lanes. The larger a tile, the fewer there are: with few rows small ones keep more of the machine busy. */
 const TILES: readonly TileChoice[] = [
   {
     from: 8,
@@ -18,13 +18,20 @@ const TILES: readonly TileChoice[] = [
   {
     from: 64,
     columns: 64,
-    tile: { rows: 64, columns: 64, depth: 16, laneRows: 8, laneColumns: 4, subgroups: 4, lanes: WARP },
+    tile: { rows: 64, columns: 64, depth: 16, laneRows: 4, laneColumns: 4, subgroups: 8, lanes: WARP, stages: 2 },
   },
   {
-    from: 1024,
+    from: 512,
     columns: 256,
+    mostSums: 1,
     // So many registers a lane that few warps are there to hide each other's reads: the next stretch is read ahead.
-    tile: { rows: 128, columns: 128, depth: 8, laneRows: 8, laneColumns: 8, subgroups: 8, lanes: WARP, stages: 2 },
+    tile: { rows: 128, columns: 64, depth: 16, laneRows: 8, laneColumns: 8, subgroups: 4, lanes: WARP, stages: 2 },
+  },
+  {
+    from: 4096,
+    columns: 256,
+    mostSums: 1,
+    tile: { rows: 128, columns: 128, depth: 16, laneRows: 8, laneColumns: 8, subgroups: 8, lanes: WARP, stages: 2 },
   },
 ];
 
@@ -33,24 +40,18 @@ export const HELD: HeldTile = { rows: 16, columns: 8, run: 2 };
 
 /** Products by tensor cores, once there are rows enough to fill their tiles. One instruction takes 32 bytes of each row. */
 function matrixTiles(precision: MmaPrecision): readonly TileChoice[] {
-  const units: Omit<MatrixUnits, 'subgroupsAcross'> = { precision, depth: precision === 'tf32' ? 8 : 16, held: HELD };
+  const isTf32 = precision === 'tf32';
+  const tile = (rows: number, columns: number, depth: number, subgroups: number, subgroupsAcross: number): Tile => ({
+    ...{ rows, columns, depth, laneRows: 4, laneColumns: 4, subgroups, lanes: WARP, stages: 2 },
+    matrix: { precision, depth: isTf32 ? 8 : 16, held: HELD, subgroupsAcross },
+  });
   return [
-    {
-      from: 8,
-      columns: 8,
-      tile: {
-        ...{ rows: 32, columns: 32, depth: 16, laneRows: 4, laneColumns: 4, subgroups: 2, lanes: WARP },
-        matrix: { ...units, subgroupsAcross: 1 },
-      },
-    },
-    {
-      from: 64,
-      columns: 64,
-      tile: {
-        ...{ rows: 64, columns: 64, depth: 32, laneRows: 8, laneColumns: 4, subgroups: 4, lanes: WARP },
-        matrix: { ...units, subgroupsAcross: 2 },
-      },
-    },
+    { from: 8, columns: 8, tile: tile(32, 32, 16, 2, 1) },
+    { from: 8, columns: 64, tile: tile(32, 64, 32, 4, 2) },
+    { from: 64, columns: 64, mostSums: 1, tile: tile(64, 64, isTf32 ? 32 : 64, 4, 2) },
+    { from: 64, columns: 64, tile: tile(64, 64, isTf32 ? 16 : 32, 4, 2) },
+    // Four warps of 64 x 64 each: as much from a byte of workgroup memory as registers allow, and still two of them at a time.
+    { from: 2048, columns: 256, mostSums: 1, tile: isTf32 ? tile(128, 128, 16, 8, 4) : tile(128, 128, 32, 4, 2) },
   ];
 }
 
@@ -58,7 +59,10 @@ function matrixTiles(precision: MmaPrecision): readonly TileChoice[] {
 export const WALKS: Form = { form: 'rows', together: 1, deferred: true };
 
 /**
- * Walks of few rows: a warp for each of seven nodes, three levels a round. From about two workgroups on each of a large GPU's
- * 132 multiprocessors on, the rows themselves fill the machine. An estimate from latencies and bandwidths, not yet a measurement.
+ * Walks of few rows: three levels a round, a warp for each of the seven nodes; the others help with what is yielded. Measured on an
+ * H100: faster than row by row up to some 500 rows, and four levels a round no faster than three.
  */
-export const SUBTREES: SubtreeChoice = { below: 256, subgroups: 8, lanes: WARP, team: WARP, memory: SHARED_BYTES / 2 };
+export const SUBTREES: SubtreeChoice = {
+  ...{ below: 512, subgroups: 16, lanes: WARP, team: WARP, memory: SHARED_BYTES / 2 },
+  mostLevels: 3,
+};
