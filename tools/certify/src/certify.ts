@@ -7,9 +7,12 @@ import { cpus, totalmem } from 'node:os';
 import { createInterface } from 'node:readline';
 import { GENERATOR } from '@espalier/codegen';
 import { cudaReport } from '@espalier/runtime-cuda';
+import { ratiosOf } from './bench/ratios.ts';
+import { nvidiaDriver } from './nvidia-driver.ts';
 import type { CertifyOptions } from './options.ts';
 import { type CertificationReport, type Check, REPORT_VERSION, type StageReport, writeReport } from './report.ts';
 import { stages } from './stages/index.ts';
+import { plainTable, ratioHead, ratioRows } from './table.ts';
 
 /** How a certification ended, as an exit code. */
 export const EXIT = { certified: 0, failed: 1, usage: 2, unavailable: 3 } as const;
@@ -42,6 +45,7 @@ export async function certify(
 ): Promise<number> {
   const { library } = options.device;
   const cuda = await cudaReport(library === undefined ? {} : { library });
+  const driver = await nvidiaDriver();
   let report: CertificationReport = {
     format: 'espalier-certification',
     version: REPORT_VERSION,
@@ -54,12 +58,14 @@ export async function certify(
       cpu: cpus()[0]?.model.trim() ?? 'unknown',
       cores: cpus().length,
       memoryBytes: totalmem(),
+      ...(driver === undefined ? {} : { nvidiaDriver: driver }),
     },
     available: cuda.available,
     ...(cuda.reason === undefined ? {} : { reason: cuda.reason }),
     cuda,
     certified: false,
     stages: [],
+    ratios: [],
   };
   writeReport(options.output, report);
   if (!cuda.available) {
@@ -70,7 +76,8 @@ export async function certify(
   for (const device of cuda.devices) print(`device ${device.ordinal}: ${device.name}, sm_${device.sm}`);
   for (const name of options.stages) {
     const stage = await runInOwnProcess(name, args, (text) => print(`  ${text}`));
-    report = { ...report, stages: [...report.stages, stage] };
+    const stagesSoFar = [...report.stages, stage];
+    report = { ...report, stages: stagesSoFar, ratios: ratiosOf(stagesSoFar.flatMap(({ checks }) => checks)) };
     writeReport(options.output, report);
     const count = (outcome: Check['outcome']): number => stage.checks.filter((c) => c.outcome === outcome).length;
     print(
@@ -81,7 +88,9 @@ export async function certify(
   }
   report = { ...report, certified: report.stages.every((stage) => stage.outcome === 'passed') };
   writeReport(options.output, report);
-  print(`written to ${options.output}`);
+  if (report.ratios.length > 0)
+    for (const line of ['', ...plainTable(ratioHead, ratioRows(report.ratios)), '']) print(line);
+  print(`${report.certified ? 'certified' : 'not certified'}; written to ${options.output}`);
   return report.certified ? EXIT.certified : EXIT.failed;
 }
 

@@ -1,5 +1,5 @@
 /**
- * `pnpm certify:bundle [FOLDER]`: makes `espalier-certify/` and `espalier-certify.tar.gz` in FOLDER (tools/certify/dist), to be carried to a machine
+ * `pnpm certify:bundle [FOLDER]`: makes `espalier-certify/` and `espalier-certify.tar.xz` in FOLDER (tools/certify/dist), to be carried to a machine
  * with a GPU and no network. Needs nvcc. Fails where the archive would be larger than 60 MB.
  */
 import { execFile } from 'node:child_process';
@@ -67,13 +67,13 @@ export async function makeBundle({ output, trial = false, print }: BundleOptions
   const memory = fileURLToPath(new URL('../../.cache/ptx/', import.meta.url));
   await writeKernels({ root: folder, memory, print, ...(trial ? { limit: 2 } : {}) });
   print('archive');
-  const archive = `${folder}.tar.gz`;
+  const archive = `${folder}.tar.xz`;
   // Sorted, without owners and times: the same bundle is the same archive.
   const options = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=2020-01-01'];
   await run('tar', [
     ...options,
     '-I',
-    trial ? 'gzip -1n' : 'gzip -9n',
+    trial ? 'xz -0 -T0' : 'xz -9 -T0',
     '-cf',
     archive,
     '-C',
