@@ -1,6 +1,6 @@
 /** What is timed: dense layers and blocks beside cuBLASLt, trees beside the dense blocks they stand for, at one token and at many. */
 import type { Capabilities } from '@espalier/codegen';
-import { type LayerIR, layerFromText, standardLayer } from '@espalier/ir';
+import { type LayerIR, standardLayer } from '@espalier/ir';
 
 /** How products are formed: `f32` exactly, `tf32` and `bf16` by tensor cores from rounded operands. */
 export type Precision = 'f32' | 'tf32' | 'bf16';
@@ -74,27 +74,12 @@ const block = (hidden: number): Work => ({
   bytes: { once: ELEMENT * 2 * D * hidden },
 });
 
-/** The standard fff, its matrices stored as f16. */
-const HALF_TREE = `layer half_fff(T, D, O, trees, depth) {
-  let nodes = 2^(depth + 1) - 1
-  input x[T, D]
-  weight w1[trees, nodes, D]: f16, b1[trees, nodes], w2[trees, nodes, O]: f16
-  output y[t, o] = sum k: descend n = 0 for depth + 1 {
-    s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n]
-    yield gelu(s) * w2[k, n, o]
-    n <- 2 * n + 1 + gt(s, 0)
-  }
-}`;
-
 function tree(trees: number, depth: number, storage: 'f32' | 'f16'): Work {
   const dims = { D, O: D, trees, depth };
   const visited = trees * (depth + 1);
   return {
     name: `tree ${trees}x${depth} of ${D}${storage === 'f16' ? ', f16 weights' : ''}`,
-    layer:
-      storage === 'f32'
-        ? standardLayer('fff', { dims, without: ['threshold'] })
-        : layerFromText(HALF_TREE, { name: 'half-fff.layer', dims }),
+    layer: standardLayer('fff', { dims, without: ['threshold'], storage: { w1: storage, w2: storage } }),
     precisions: ['f32'],
     depth: D,
     columns: D,
