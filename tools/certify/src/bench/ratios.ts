@@ -1,5 +1,6 @@
 /** What the timings come to: comparisons of runs back to back, and the aims they are held against. */
 import type { Check, Ratio } from '../report.ts';
+import { ORT_ON_WEBGPU, OURS_ON_WEBGPU } from '../webgpu/contenders.ts';
 import { encoders, nameOfDense, namesOfTree } from './works.ts';
 
 /** Least part of cuBLASLt's speed in bf16. */
@@ -18,15 +19,18 @@ interface Timed {
   readonly precision: string;
   readonly tokens: number;
   readonly microseconds: number;
+  /** For people, where it is chosen among several: "cuBLASLt, bf16". */
+  readonly label: string;
 }
 
-/** The timings among checks that passed. */
-function timingsOf(checks: readonly Check[]): readonly Timed[] {
+/** The timings among checks that passed, by one of their figures. */
+function timingsOf(checks: readonly Check[], figure: 'backToBack' | 'byClock'): readonly Timed[] {
   return checks.flatMap(({ outcome, subject, figures }) => {
-    const milliseconds = figures?.['backToBack'];
+    const milliseconds = figures?.[figure];
     if (outcome !== 'passed' || !subject || typeof milliseconds !== 'number') return [];
     const { by, work, precision, tokens } = subject;
-    return [{ by, work, precision, tokens, microseconds: 1000 * milliseconds }];
+    const label = String(figures?.['writing'] ?? `${by}, ${precision}`);
+    return [{ by, work, precision, tokens, microseconds: 1000 * milliseconds, label }];
   });
 }
 
@@ -39,7 +43,7 @@ function compared(
   const times = theirs.microseconds / ours.microseconds;
   return {
     name,
-    ...(chosen ? { chosen: `${theirs.by}, ${theirs.precision}` } : { precision: ours.precision }),
+    ...(chosen ? { chosen: theirs.label } : { precision: ours.precision }),
     tokens: ours.tokens,
     microseconds: ours.microseconds,
     comparedWith: theirs.microseconds,
@@ -53,7 +57,7 @@ const fastest = (timings: readonly Timed[]): Timed | undefined =>
 
 /** All comparisons that the checks allow; what was not timed is in none. */
 export function ratiosOf(checks: readonly Check[]): readonly Ratio[] {
-  const timings = timingsOf(checks);
+  const timings = timingsOf(checks, 'backToBack');
   const ours = timings.filter(({ by }) => by === US);
   const find = (work: string, precision: string, tokens: number): Timed | undefined =>
     ours.find((t) => t.work === work && t.precision === precision && t.tokens === tokens);
@@ -82,6 +86,13 @@ export function ratiosOf(checks: readonly Check[]): readonly Ratio[] {
   for (const own of ours.filter(({ work }) => work === tree.name)) {
     const other = find(dense.name, own.precision, own.tokens);
     if (other) ratios.push(compared(`${tree.name}: speed, ${dense.name} being 1`, own, other));
+  }
+  const clocked = timingsOf(checks, 'byClock');
+  for (const own of clocked.filter(({ by }) => by === OURS_ON_WEBGPU)) {
+    const { work, tokens } = own;
+    const best = fastest(clocked.filter((t) => t.by === ORT_ON_WEBGPU && t.work === work && t.tokens === tokens));
+    const name = `${work} on WebGPU, by the clock: speed, the fastest onnxruntime-web being 1`;
+    if (best) ratios.push(compared(name, own, best, { chosen: true }));
   }
   return ratios;
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { writeKernels } from './kernels.ts';
 import { writeKoffi, writeScripts } from './scripts.ts';
+import { writeWebGpu } from './webgpu.ts';
 
 /** Most bytes of an archive. */
 export const LIMIT = 60_000_000;
@@ -28,7 +29,7 @@ exec "$here/bin/node" "$here/lib/main.js" "$here" "$@"
 const README = `Espalier: certifying a GPU machine
 
 Run ./certify. It needs x64 Linux with glibc and the NVIDIA driver; no network, no CUDA toolkit, nothing installed. It runs the
-conformance suite, the bundled models and timings on the first CUDA device, and writes certification.json into the current
+conformance suite, the bundled models and timings on the first CUDA device, and WebGPU where Vulkan has an adapter; it writes certification.json into the current
 folder: bring that file back. ./certify --help lists the options.
 `;
 
@@ -53,6 +54,7 @@ export async function makeBundle({ output, trial = false, print }: BundleOptions
   print('programs');
   await writeScripts(folder);
   await writeKoffi(folder);
+  for (const name of await writeWebGpu(folder)) print(`left out, since it is not here: ${name}`);
   await copyNode(join(folder, 'bin/node'));
   await writeFile(join(folder, 'certify'), COMMAND);
   await chmod(join(folder, 'certify'), 0o755);

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
+import { VULKAN_FOLDER, VULKAN_LOADER } from '../bundle/layout.ts';
 
 /** An environment to look for an adapter in. */
 export interface Environment {
@@ -44,8 +45,6 @@ const usualLibraries = ['/usr/local/nvidia/lib64', '/usr/local/nvidia/lib'];
 const driverLibraries = ['libGLX_nvidia.so.0', 'libEGL_nvidia.so.0'] as const;
 const API_VERSION = '1.3.0';
 
-const LOADER = 'libvulkan.so.1';
-
 function opens(library: string): boolean {
   try {
     koffi.load(library);
@@ -75,9 +74,9 @@ export function vulkanEnvironments({
   libraries = usualLibraries,
   finds = opens,
 }: Surroundings): readonly Environment[] {
-  const own = join(root, 'vulkan');
+  const own = join(root, VULKAN_FOLDER);
   const paths = [
-    ...(!finds(LOADER) && existsSync(join(own, LOADER)) ? [own] : []),
+    ...(!finds(VULKAN_LOADER) && existsSync(join(own, VULKAN_LOADER)) ? [own] : []),
     ...(variables['LD_LIBRARY_PATH'] ? [variables['LD_LIBRARY_PATH']] : []),
     ...libraries.filter((folder) => existsSync(folder)),
   ];

@@ -19,13 +19,11 @@ import {
 } from '@espalier/webgpu-counters/cases';
 import { differenceOf, type Tensors, TOLERANCE } from '@espalier/webgpu-counters/difference';
 import type * as Ort from 'onnxruntime-web';
+import { ORT_FOLDER, ortFiles } from '../bundle/layout.ts';
 import type { Figures } from '../report.ts';
 import { attempt, type StageContext } from '../stages/stage.ts';
+import { ORT_ON_WEBGPU, OURS_ON_WEBGPU } from './contenders.ts';
 import type { Dawn } from './dawn.ts';
-
-/** Whose forwards these are, in subjects of checks. */
-export const OURS = 'espalier, WebGPU';
-export const THEIRS = 'onnxruntime-web, WebGPU';
 
 /** Milliseconds to time in, and least and most runs. */
 const MILLISECONDS = 300;
@@ -33,16 +31,6 @@ const LEAST_RUNS = 10;
 const MOST_RUNS = 200;
 const QUICK_RUNS = 2;
 const WARM_UP = 3;
-
-/** Files of onnxruntime-web that its WebGPU provider is made of. */
-export const ortFiles = [
-  'ort.webgpu.min.mjs',
-  'ort-wasm-simd-threaded.asyncify.mjs',
-  'ort-wasm-simd-threaded.asyncify.wasm',
-] as const;
-
-/** The folder of those files: the bundle's. */
-export const ortFolder = (root: string): string => join(root, 'onnxruntime-web');
 
 /** Somebody who does forwards; outputs are the caller's. */
 interface Contender {
@@ -146,10 +134,10 @@ async function forwards(dawn: Dawn, contender: Contender, expected: Tensors, qui
 
 /** Times every case through both; each is a check with its figures. */
 export async function timeForwards(context: StageContext, dawn: Dawn): Promise<void> {
-  const folder = ortFolder(context.root);
+  const folder = join(context.root, ORT_FOLDER);
   const absent = ortFiles.find((name) => !existsSync(join(folder, name)));
   if (absent !== undefined)
-    context.report({ name: THEIRS, outcome: 'skipped', detail: `${absent} is not in the bundle` });
+    context.report({ name: ORT_ON_WEBGPU, outcome: 'skipped', detail: `${absent} is not in the bundle` });
   for (const make of casesOf(join(context.root, 'models'), context.quick)) {
     const from = await make();
     const tokens = (from.dims['T'] ?? 0) || (from.dims['B'] ?? 1) * (from.dims['S'] ?? 1);
@@ -170,9 +158,9 @@ export async function timeForwards(context: StageContext, dawn: Dawn): Promise<v
         },
         { by, work: from.name, precision: 'f32', tokens },
       );
-    await time(OURS, undefined, () => openOurs(dawn, from));
+    await time(OURS_ON_WEBGPU, undefined, () => openOurs(dawn, from));
     if (absent === undefined)
       for (const writing of Object.keys(from.onnx) as Writing[])
-        await time(THEIRS, writing, () => openTheirs(folder, from, writing));
+        await time(ORT_ON_WEBGPU, writing, () => openTheirs(folder, from, writing));
   }
 }
