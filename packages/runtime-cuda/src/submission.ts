@@ -97,15 +97,24 @@ export class CudaSubmission implements Submission {
   }
 
   /**
+   * Calls `step` `count` times with an event between every two; `run` puts one run on the stream, any number of times a step, and other
+   * work of the device may be put there too. Resolves to the milliseconds that the device took for each step. As `runTimings` else.
+   */
+  async timedSteps(count: number, step: (i: number, run: () => void) => void): Promise<readonly number[]> {
+    return this.#exclusively([], async () => {
+      const run = (): void => this.#start();
+      run();
+      return this.#timed(count, (i) => step(i, run));
+    });
+  }
+
+  /**
    * Runs `count` times, one run right after the other, with an event between every two; resolves to the milliseconds of each
    * run, copies to and from the host left out. Inputs must outlive a run: a graph that was run with its inputs in `keep` has
    * them. Rejects as `run` does.
    */
   async runTimings(count: number): Promise<readonly number[]> {
-    return this.#exclusively([], async () => {
-      this.#start();
-      return this.#timed(count, () => this.#start());
-    });
+    return this.timedSteps(count, (_, run) => run());
   }
 
   [Symbol.dispose](): void {

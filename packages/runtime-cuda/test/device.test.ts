@@ -177,6 +177,16 @@ describe.skipIf(noCompiler)(`a CUDA device on the fake driver${noCompiler ? ` ($
     const runs = await submission.runTimings(6);
     expect(runs).toHaveLength(6);
     expect(runs.every((ms) => ms >= 0)).toBe(true);
+    const steps: number[] = [];
+    fake.journal();
+    const bursts = await submission.timedSteps(3, (i, run) => {
+      steps.push(i);
+      for (let k = 0; k < i; k++) run();
+    });
+    expect(bursts).toHaveLength(3);
+    expect(steps).toEqual([0, 1, 2]);
+    // One run before, none in the first step, one and two in the others.
+    expect(fake.journal().filter((call) => call.startsWith('cuGraphLaunch'))).toHaveLength(4);
     submission[Symbol.dispose]();
     expect(fake.live().exec).toBeUndefined();
   });

@@ -3,13 +3,18 @@
  * certification. A stage tells its checks line by line as it goes; what it told is in the report even if it ends badly.
  */
 import { spawn } from 'node:child_process';
-import { cpus, totalmem } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { GENERATOR } from '@espalier/codegen';
 import { cudaReport } from '@espalier/runtime-cuda';
+import { ratiosOf } from './bench/ratios.ts';
+import { nvidiaDriver } from './nvidia-driver.ts';
 import type { CertifyOptions } from './options.ts';
 import { type CertificationReport, type Check, REPORT_VERSION, type StageReport, writeReport } from './report.ts';
 import { stages } from './stages/index.ts';
+import { plainTable, ratioHead, ratioRows } from './table.ts';
 
 /** How a certification ended, as an exit code. */
 export const EXIT = { certified: 0, failed: 1, usage: 2, unavailable: 3 } as const;
@@ -42,6 +47,7 @@ export async function certify(
 ): Promise<number> {
   const { library } = options.device;
   const cuda = await cudaReport(library === undefined ? {} : { library });
+  const driver = await nvidiaDriver();
   let report: CertificationReport = {
     format: 'espalier-certification',
     version: REPORT_VERSION,
@@ -54,12 +60,14 @@ export async function certify(
       cpu: cpus()[0]?.model.trim() ?? 'unknown',
       cores: cpus().length,
       memoryBytes: totalmem(),
+      ...(driver === undefined ? {} : { nvidiaDriver: driver }),
     },
     available: cuda.available,
     ...(cuda.reason === undefined ? {} : { reason: cuda.reason }),
     cuda,
     certified: false,
     stages: [],
+    ratios: [],
   };
   writeReport(options.output, report);
   if (!cuda.available) {
@@ -69,8 +77,9 @@ export async function certify(
   }
   for (const device of cuda.devices) print(`device ${device.ordinal}: ${device.name}, sm_${device.sm}`);
   for (const name of options.stages) {
-    const stage = await runInOwnProcess(name, args, (text) => print(`  ${text}`));
-    report = { ...report, stages: [...report.stages, stage] };
+    const stage = await runWhereItCan(name, options, args, (text) => print(`  ${text}`));
+    const stagesSoFar = [...report.stages, stage];
+    report = { ...report, stages: stagesSoFar, ratios: ratiosOf(stagesSoFar.flatMap(({ checks }) => checks)) };
     writeReport(options.output, report);
     const count = (outcome: Check['outcome']): number => stage.checks.filter((c) => c.outcome === outcome).length;
     print(
@@ -79,24 +88,61 @@ export async function certify(
     for (const check of stage.checks) if (check.outcome === 'failed') print(`  ${check.name}: ${check.detail}`);
     if (stage.error !== undefined) print(`  ${stage.error}`);
   }
-  report = { ...report, certified: report.stages.every((stage) => stage.outcome === 'passed') };
+  report = { ...report, certified: report.stages.every((stage) => stage.outcome !== 'failed') };
   writeReport(options.output, report);
-  print(`written to ${options.output}`);
+  if (report.ratios.length > 0)
+    for (const line of ['', ...plainTable(ratioHead, ratioRows(report.ratios)), '']) print(line);
+  print(`${report.certified ? 'certified' : 'not certified'}; written to ${options.output}`);
   return report.certified ? EXIT.certified : EXIT.failed;
+}
+
+/** Runs a stage in the first environment that has what it needs; see `StageEntry.optional`. */
+async function runWhereItCan(
+  name: string,
+  options: CertifyOptions,
+  args: readonly string[],
+  say: (text: string) => void,
+): Promise<StageReport> {
+  const optional = stages[name]?.optional;
+  if (!optional) return (await runInOwnProcess(name, args, {}, say)).stage;
+  const scratch = mkdtempSync(join(tmpdir(), 'espalier-certify-'));
+  try {
+    const missed: Check[] = [];
+    let seconds = 0;
+    for (const { name: where, variables } of optional.environments(options, scratch)) {
+      const { stage, said } = await runInOwnProcess(name, args, variables, say);
+      const check = stage.checks.find((one) => one.name === optional.needs);
+      if (check?.outcome === 'passed') return { ...stage, checks: [...missed, ...stage.checks] };
+      seconds += stage.seconds;
+      const detail = [check?.detail, stage.error ?? said].filter((text) => text).join('; ') || 'it ended early';
+      missed.push({ name: `${optional.needs}, ${where}`, outcome: 'skipped', detail });
+    }
+    return { name, outcome: 'skipped', seconds, checks: missed };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
 }
 
 /** Lines of a stage's complaints to keep. */
 const LAST_LINES = 12;
 
+/** A stage that was run, and the last of what it said on the error stream. */
+interface Ran {
+  readonly stage: StageReport;
+  readonly said: string;
+}
+
 async function runInOwnProcess(
   name: string,
   args: readonly string[],
+  variables: Readonly<Record<string, string>>,
   say: (text: string) => void,
-): Promise<StageReport> {
+): Promise<Ran> {
   const start = performance.now();
   const minutes = stages[name]?.minutes ?? 30;
   const child = spawn(process.execPath, [...process.execArgv, ...args, '--stage', name], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...variables },
     timeout: minutes * 60_000,
     killSignal: 'SIGKILL',
   });
@@ -123,5 +169,7 @@ async function runInOwnProcess(
   const error = await promise;
   const seconds = (performance.now() - start) / 1000;
   const failed = error !== undefined || checks.some((check) => check.outcome === 'failed');
-  return { name, outcome: failed ? 'failed' : 'passed', ...(error === undefined ? {} : { error }), seconds, checks };
+  const ended = error === undefined ? {} : { error };
+  const said = complaints.filter((line) => !line.startsWith(`${name}: `)).join('\n');
+  return { stage: { name, outcome: failed ? 'failed' : 'passed', ...ended, seconds, checks }, said };
 }

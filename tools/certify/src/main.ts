@@ -2,12 +2,19 @@
 import { certify, EXIT, runStage } from './certify.ts';
 import { HELP, parseOptions, UsageError } from './options.ts';
 
+/** How long a stage's process may take to end by itself. */
+const PATIENCE_MILLISECONDS = 10_000;
+
 const [root = '.', ...args] = process.argv.slice(2);
 try {
   const options = parseOptions(args, root);
   if (options === undefined) process.stdout.write(HELP);
-  else if (options.stage !== undefined) process.exitCode = await runStage(options.stage, options);
-  else
+  else if (options.stage !== undefined) {
+    const code = await runStage(options.stage, options);
+    process.exitCode = code;
+    // A driver's threads may hold the process; where nothing does, this is not waited for.
+    setTimeout(() => process.exit(code), PATIENCE_MILLISECONDS).unref();
+  } else
     process.exitCode = await certify(options, process.argv.slice(1), (line) => void process.stdout.write(`${line}\n`));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

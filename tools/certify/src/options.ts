@@ -9,19 +9,22 @@ export interface CertifyOptions {
   readonly device: CudaOptions;
   readonly quick: boolean;
   readonly root: string;
+  /** Description of the Vulkan driver (ICD) for the stage `webgpu`; looked for unless told. */
+  readonly vulkanIcd?: string;
   /** The one stage to run in this process, for its parent. */
   readonly stage?: string;
 }
 
 export const HELP = `usage: ./certify [options]
 
-Runs conformance, the bundled models and timings on a CUDA device, and writes one JSON file.
+Runs conformance, the bundled models and timings on a CUDA device, and WebGPU where Vulkan has an adapter; writes one JSON file.
 
   --output FILE    where to write the report (certification.json)
   --device N       which device (0)
   --only STAGES    ${Object.keys(stages).join(', ')}, separated by commas (all)
   --quick          a few checks of each stage, to see that everything is in place
   --library PATH   the CUDA driver library
+  --vulkan-icd FILE  the Vulkan driver's JSON file, for the stage webgpu (looked for in the usual places)
   --help
 
 exit code  0 certified   1 something failed   2 wrong usage   3 no CUDA device here; the report says why
@@ -67,6 +70,9 @@ export function parseOptions(args: readonly string[], root: string): CertifyOpti
         break;
       case '--stage':
         options = { ...options, stage: stage(value(name)) };
+        break;
+      case '--vulkan-icd':
+        options = { ...options, vulkanIcd: value(name) };
         break;
       case '--library':
         options = { ...options, device: { ...options.device, library: value(name) } };

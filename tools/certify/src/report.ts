@@ -3,17 +3,51 @@ import { renameSync, writeFileSync } from 'node:fs';
 import type { CudaReport } from '@espalier/runtime-cuda';
 
 /** Raised when a field changes its meaning. */
-export const REPORT_VERSION = 1;
+export const REPORT_VERSION = 2;
+
+/** Figures by name. */
+export type Figures = Readonly<Record<string, number | string>>;
+
+/** What a timing is of. */
+export interface Subject {
+  /** Whose code ran. */
+  readonly by: string;
+  /** "dense 768-3072": works of one name are compared. */
+  readonly work: string;
+  /** How products are formed: `f32` exactly, `tf32` and `bf16` from rounded operands. */
+  readonly precision: string;
+  readonly tokens: number;
+}
 
 /** One thing that was tried. */
 export interface Check {
   readonly name: string;
+  /** Where it is a timing: what of. */
+  readonly subject?: Subject;
   /** `skipped`: not tried, for the reason in `detail`. */
   readonly outcome: 'passed' | 'failed' | 'skipped';
   /** What went wrong, or why it was left out. */
   readonly detail?: string;
-  /** Figures, where there are any: milliseconds (medians of device events unless their name says otherwise), counts. */
-  readonly figures?: Readonly<Record<string, number | string>>;
+  /** Figures, where there are any: milliseconds by device events unless their name says otherwise, and counts. */
+  readonly figures?: Figures;
+}
+
+/** Two timings compared, or one held against an aim. */
+export interface Ratio {
+  /** What was compared: "block 768-3072-768: ours to cuBLASLt's speed". */
+  readonly name: string;
+  readonly precision?: string;
+  readonly tokens: number;
+  /** Microseconds a run: of what the ratio is about, and of what it is compared with. */
+  readonly microseconds: number;
+  readonly comparedWith?: number;
+  /** Who was compared with, where that was chosen among several. */
+  readonly chosen?: string;
+  /** How many times as fast; absent where microseconds alone are meant. */
+  readonly times?: number;
+  /** Least `times`, or most `microseconds` where there are no `times`. */
+  readonly aim?: number;
+  readonly met?: boolean;
 }
 
 export interface StageReport {
@@ -38,6 +72,8 @@ export interface CertificationReport {
     readonly cpu: string;
     readonly cores: number;
     readonly memoryBytes: number;
+    /** Version of the kernel's NVIDIA driver: "580.95.05". `cuda.driver.version` is the CUDA version that it supports. */
+    readonly nvidiaDriver?: string;
   };
   /** Whether there is a device to certify. */
   readonly available: boolean;
@@ -47,6 +83,8 @@ export interface CertificationReport {
   /** Everything that was tried passed. False until the last stage has ended, and where there is no device. */
   readonly certified: boolean;
   readonly stages: readonly StageReport[];
+  /** What the timings come to. */
+  readonly ratios: readonly Ratio[];
 }
 
 /** Writes the report in one step: whoever reads meanwhile sees the last one whole. */

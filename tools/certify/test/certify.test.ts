@@ -69,7 +69,7 @@ describe.skipIf(noBundle)(`a bundle${noBundle ? ` (${noBundle})` : ''}`, () => {
       expect(bytes).toBeGreaterThan(20_000_000);
       const elsewhere = join(folder, 'elsewhere');
       await mkdir(elsewhere);
-      await promisify(execFile)('tar', ['-xzf', archive, '-C', elsewhere]);
+      await promisify(execFile)('tar', ['-xJf', archive, '-C', elsewhere]);
       await rm(join(folder, 'made'), { recursive: true });
       const args = ['--library', '/nowhere/libcuda.so.1'];
       const { code, text } = await run('./espalier-certify/certify', args, elsewhere);

@@ -1,4 +1,5 @@
 /** What is counted: the repository's models whole, on one sentence, and single layers of published sizes with random weights. */
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Graph, Sizes, type WeightTensor } from '@espalier/ir';
 import {
@@ -41,9 +42,12 @@ const sentence = 'The president of the united [MASK] spoke to the people.';
 export const bundledNames = ['tiny-bert', 'tiny-ultrafastbert', 'tiny-ultrafastbert-spam'] as const;
 export type BundledName = (typeof bundledNames)[number];
 
-/** A model of the repository. */
-export async function bundled(name: BundledName): Promise<Case> {
-  const checkpoint = await openCheckpoint(fileURLToPath(new URL(`../../../models/${name}`, import.meta.url)));
+/** Where the repository's models lie. */
+const repositoryModels = (): string => fileURLToPath(new URL('../../../models', import.meta.url));
+
+/** A model of the repository, or of another `folder` that holds them. */
+export async function bundled(name: BundledName, folder = repositoryModels()): Promise<Case> {
+  const checkpoint = await openCheckpoint(join(folder, name));
   const masked = name !== 'tiny-ultrafastbert-spam';
   const model = graphOf(checkpoint, { outputs: 'final', ...(masked ? { mlmPositions: 'asked' } : {}) });
   const tokenizer = loadTokenizer(checkpoint);

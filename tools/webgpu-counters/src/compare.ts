@@ -5,6 +5,7 @@ import { interpretGraph, Sizes } from '@espalier/ir';
 import type { Bench } from './browser.ts';
 import type { Case, Writing } from './cases.ts';
 import { addTo, type Counts, newTally } from './counts.ts';
+import { differenceOf, TOLERANCE } from './difference.ts';
 import type { Contender, PageCall, PageResult, PlainTensor, WeightPlace } from './page.ts';
 
 /**
@@ -45,9 +46,6 @@ const bundles: Readonly<Record<Provider, string>> = {
   default: '/ort/ort.bundle.min.mjs',
 };
 
-/** float32 through a few layers: a wrong kernel is off by about 1. */
-const TOLERANCE = 1e-4;
-
 /** A peer's name in tables. */
 export const nameOf = ({ provider, writing, fixed }: Peer): string =>
   `onnxruntime-web${provider === 'webgpu' ? '/webgpu' : ''}, ${writing}${fixed === true ? ', sizes fixed' : ''}`;
@@ -85,25 +83,6 @@ async function publish({ server }: Bench, from: Case): Promise<Omit<PageCall, 'c
     return [input, { storage: tensor?.storage === 'i32' ? 'i32' : 'f32', shape, data: [...(inputs[input] ?? [])] }];
   });
   return { weights: `/${name}/weights`, places, inputs: Object.fromEntries(plain), dims, runs };
-}
-
-type Tensors = Readonly<Record<string, ArrayLike<number>>>;
-
-/** The largest difference, relative to the largest value of each output. Throws Error where there is nothing to compare. */
-function differenceOf(outputs: Tensors, expected: Tensors): number {
-  let worst = 0;
-  for (const [name, reference] of Object.entries(expected)) {
-    const found = outputs[name];
-    if (found?.length !== reference.length)
-      throw new Error(`output ${name} has ${found?.length ?? 'no'} elements, not ${reference.length}`);
-    const largest = Array.from(reference).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    for (let i = 0; i < reference.length; i++) {
-      const off = Math.abs((found[i] as number) - (reference[i] as number)) / largest;
-      // NaN is worse than any number.
-      if (!(off <= worst)) worst = off;
-    }
-  }
-  return worst;
 }
 
 /** What two forwards on the same inputs must agree in. Pools of buffers may take longer to fill. */

@@ -1,5 +1,5 @@
 /**
- * `pnpm certify:bundle [FOLDER]`: makes `espalier-certify/` and `espalier-certify.tar.gz` in FOLDER (tools/certify/dist), to be carried to a machine
+ * `pnpm certify:bundle [FOLDER]`: makes `espalier-certify/` and `espalier-certify.tar.xz` in FOLDER (tools/certify/dist), to be carried to a machine
  * with a GPU and no network. Needs nvcc. Fails where the archive would be larger than 60 MB.
  */
 import { execFile } from 'node:child_process';
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { writeKernels } from './kernels.ts';
 import { writeKoffi, writeScripts } from './scripts.ts';
+import { writeWebGpu } from './webgpu.ts';
 
 /** Most bytes of an archive. */
 export const LIMIT = 60_000_000;
@@ -28,7 +29,7 @@ exec "$here/bin/node" "$here/lib/main.js" "$here" "$@"
 const README = `Espalier: certifying a GPU machine
 
 Run ./certify. It needs x64 Linux with glibc and the NVIDIA driver; no network, no CUDA toolkit, nothing installed. It runs the
-conformance suite, the bundled models and timings on the first CUDA device, and writes certification.json into the current
+conformance suite, the bundled models and timings on the first CUDA device, and WebGPU where Vulkan has an adapter; it writes certification.json into the current
 folder: bring that file back. ./certify --help lists the options.
 `;
 
@@ -53,6 +54,7 @@ export async function makeBundle({ output, trial = false, print }: BundleOptions
   print('programs');
   await writeScripts(folder);
   await writeKoffi(folder);
+  for (const name of await writeWebGpu(folder)) print(`left out, since it is not here: ${name}`);
   await copyNode(join(folder, 'bin/node'));
   await writeFile(join(folder, 'certify'), COMMAND);
   await chmod(join(folder, 'certify'), 0o755);
@@ -67,13 +69,13 @@ export async function makeBundle({ output, trial = false, print }: BundleOptions
   const memory = fileURLToPath(new URL('../../.cache/ptx/', import.meta.url));
   await writeKernels({ root: folder, memory, print, ...(trial ? { limit: 2 } : {}) });
   print('archive');
-  const archive = `${folder}.tar.gz`;
+  const archive = `${folder}.tar.xz`;
   // Sorted, without owners and times: the same bundle is the same archive.
   const options = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=2020-01-01'];
   await run('tar', [
     ...options,
     '-I',
-    trial ? 'gzip -1n' : 'gzip -9n',
+    trial ? 'xz -0 -T0' : 'xz -9 -T0',
     '-cf',
     archive,
     '-C',

@@ -2,49 +2,19 @@
 import { join } from 'node:path';
 import type { Artefact } from '@espalier/artefact';
 import { compile, cuda } from '@espalier/codegen';
-import { faultCases, oddLayers, runConformance, standardCases } from '@espalier/conformance';
+import { faultCases, oddLayers, standardCases } from '@espalier/conformance';
 import { type LayerIR, layerFromText, standardLayer, traceLayer } from '@espalier/ir';
 import { openCuda } from '@espalier/runtime-cuda';
 import { type KernelTally, withKernels } from '../kernels.ts';
-import { attempt, type Stage } from './stage.ts';
-
-interface Test {
-  readonly name: string;
-  readonly body: () => Promise<void>;
-}
+import { runSuite } from '../suite.ts';
+import type { Stage } from './stage.ts';
 
 /** Runs the suite; each of its tests is a check. */
 export const conformance: Stage = async (context) => {
   const tally: KernelTally = { shipped: 0, compiled: 0 };
-  const tests: Test[] = [];
-  const before: (() => Promise<void>)[] = [];
-  const after: (() => Promise<void>)[] = [];
-  const path: string[] = [];
-  runConformance(
-    {
-      describe: (name, body) => {
-        path.push(name);
-        body();
-        path.pop();
-      },
-      it: (name, body) => tests.push({ name: [...path.slice(1), name].join(': '), body }),
-      beforeAll: (body) => before.push(body),
-      afterAll: (body) => after.push(body),
-    },
-    {
-      name: 'cuda',
-      target: cuda,
-      open: async () => withKernels(await openCuda(context.device), join(context.root, 'kernels'), tally),
-    },
-  );
-  const chosen = context.quick ? tests.filter((_, i) => i % 40 === 0) : tests;
-  for (const body of before) await body();
-  try {
-    for (const test of chosen) await attempt(context, test.name, () => test.body().then(() => undefined));
-    context.report({ name: 'kernels', outcome: 'passed', figures: { ...tally } });
-  } finally {
-    for (const body of after) await body();
-  }
+  const open = async () => withKernels(await openCuda(context.device), join(context.root, 'kernels'), tally);
+  await runSuite(context, { name: 'cuda', target: cuda, open });
+  context.report({ name: 'kernels', outcome: 'passed', figures: { ...tally } });
 };
 
 /** Every artefact that the suite loads, for compiling beforehand. */

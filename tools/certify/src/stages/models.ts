@@ -7,6 +7,7 @@ import { compileGraph, cuda } from '@espalier/codegen';
 import type { Device } from '@espalier/runtime';
 import { openCuda } from '@espalier/runtime-cuda';
 import { withKernels } from '../kernels.ts';
+import type { Figures } from '../report.ts';
 import { attempt, type Stage } from './stage.ts';
 
 /** Checkpoints of a bundle: the models, then the golden ones. */
@@ -44,38 +45,42 @@ function family(open: () => Promise<Device>, seen: (artefact: Artefact) => void 
   };
 }
 
+/** Validates a checkpoint on one target; resolves to what was checked and how long it took by the clock. Rejects where it departs. */
+export async function validateOn(
+  checkpoint: string,
+  target: string,
+  families: readonly TargetFamily[],
+  timing: boolean,
+): Promise<Figures> {
+  const report = await validate({ checkpoints: [checkpoint], targets: [target], families, onnx: noOnnx, timing });
+  const taken = report.checkpoints[0]?.timing;
+  const [time] = taken?.targets ?? [];
+  if (!report.agrees) {
+    const runs = report.checkpoints.flatMap((c) => c.cases.flatMap((one) => one.runs));
+    const problems = runs.flatMap((run) => (run.agrees ? [] : [run.error ?? run.first?.message ?? 'departs']));
+    throw new Error(problems.slice(0, 3).join('; '));
+  }
+  const { cases, checks, walks, flipsWithin } = report.totals;
+  return {
+    ...{ cases, checks, walks, flipsWithin },
+    ...(time && taken
+      ? { tokens: taken.tokens, loadByClock: time.load, firstByClock: time.first, warmByClock: time.warm }
+      : {}),
+  };
+}
+
+/** "models/tiny-bert". */
+export const nameOfCheckpoint = (checkpoint: string): string => checkpoint.split(/[\\/]/).slice(-2).join('/');
+
 /** Validates each checkpoint; each is a check, with how long the first and a later run took by the clock. */
 export const models: Stage = async (context) => {
   const all = checkpointsOf(context.root);
   const tally = { shipped: 0, compiled: 0 };
-  for (const checkpoint of context.quick ? all.slice(-1) : all) {
-    const name = checkpoint.split(/[\\/]/).slice(-2).join('/');
-    await attempt(context, name, async () => {
-      const report = await validate({
-        checkpoints: [checkpoint],
-        targets: ['cuda'],
-        families: [
-          family(async () => withKernels(await openCuda(context.device), join(context.root, 'kernels'), tally)),
-        ],
-        onnx: noOnnx,
-        timing: !context.quick,
-      });
-      const timing = report.checkpoints[0]?.timing;
-      const [time] = timing?.targets ?? [];
-      if (!report.agrees) {
-        const runs = report.checkpoints.flatMap((c) => c.cases.flatMap((one) => one.runs));
-        const problems = runs.flatMap((run) => (run.agrees ? [] : [run.error ?? run.first?.message ?? 'departs']));
-        throw new Error(problems.slice(0, 3).join('; '));
-      }
-      const { cases, checks, walks, flipsWithin } = report.totals;
-      return {
-        ...{ cases, checks, walks, flipsWithin },
-        ...(time && timing
-          ? { tokens: timing.tokens, loadByClock: time.load, firstByClock: time.first, warmByClock: time.warm }
-          : {}),
-      };
-    });
-  }
+  const open = async () => withKernels(await openCuda(context.device), join(context.root, 'kernels'), tally);
+  for (const checkpoint of context.quick ? all.slice(-1) : all)
+    await attempt(context, nameOfCheckpoint(checkpoint), () =>
+      validateOn(checkpoint, 'cuda', [family(open)], !context.quick),
+    );
   context.report({ name: 'kernels', outcome: 'passed', figures: { ...tally } });
 };
 

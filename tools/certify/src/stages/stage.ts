@@ -1,6 +1,6 @@
 /** What a stage is: it tries things, one check after another, in a process of its own. */
 import type { CudaOptions } from '@espalier/runtime-cuda';
-import type { Check } from '../report.ts';
+import type { Check, Figures, Subject } from '../report.ts';
 
 /** What a stage works with. */
 export interface StageContext {
@@ -18,19 +18,21 @@ export interface StageContext {
 /** One part of a certification. Rejects only where nothing more can be tried. */
 export type Stage = (context: StageContext) => Promise<void>;
 
-/** Tries something: passed with its figures, or failed with its error. */
+/** Tries something, a timing where it has a `subject`: passed with its figures, or failed with its error. */
 export async function attempt(
   context: StageContext,
   name: string,
-  body: () => Promise<Readonly<Record<string, number | string>> | undefined>,
+  body: () => Promise<Figures | undefined>,
+  subject?: Subject,
 ): Promise<boolean> {
   context.say(name);
+  const about = subject ? { name, subject } : { name };
   try {
     const figures = await body();
-    context.report({ name, outcome: 'passed', ...(figures ? { figures } : {}) });
+    context.report({ ...about, outcome: 'passed', ...(figures ? { figures } : {}) });
     return true;
   } catch (error) {
-    context.report({ name, outcome: 'failed', detail: error instanceof Error ? error.message : String(error) });
+    context.report({ ...about, outcome: 'failed', detail: error instanceof Error ? error.message : String(error) });
     return false;
   }
 }
