@@ -67,13 +67,15 @@ export type Form =
   | { readonly form: 'elements' }
   /**
    * Rows fused row by row, `together` neighbours along the last row axis a grid step, in a loop labelled "rows". `accumulators`: partial
-   * results of a sum; absent, as many as its length wants. `deferred`: what walks yield is computed after the walk.
+   * results of a sum; absent, as many as its length wants. `deferred`: what walks yield is computed after the walk. `clamped`: always as
+   * many rows as that; beyond the last one it is the last that is done again.
    */
   | {
       readonly form: 'rows';
       readonly together: number;
       readonly accumulators?: number;
       readonly deferred?: boolean;
+      readonly clamped?: boolean;
     }
   /**
    * Walks through one tree, `chunk` rows a grid step, sorted after `first` levels by the node they have reached; `together` of them

@@ -15,20 +15,24 @@ const levels = (layer: LayerIR, target: Target, capabilities = target.defaults):
 
 describe('walks of few rows', () => {
   it.each([
-    [1, 3],
-    [2, 2],
-    [3, 1],
-    [8, 1],
-    [20, 1],
-  ])('through %d trees take %d levels a round, as many as eight teams have nodes for', (trees, expected) => {
-    for (const target of [cuda, wgsl]) expect(levels(tree({ trees }), target)).toEqual([expected]);
-  });
+    [1, 3, 3],
+    [2, 2, 3],
+    [3, 1, 2],
+    [8, 1, 1],
+    [20, 1, 1],
+  ])(
+    'through %d trees take %d levels a round where eight teams have nodes for them, %d where sixteen have',
+    (trees, eight, sixteen) => {
+      expect(levels(tree({ trees }), wgsl)).toEqual([eight]);
+      expect(levels(tree({ trees }), cuda)).toEqual([sixteen]);
+    },
+  );
 
   it('are told from many by the number of rows', async () => {
     const { manifest } = await compile(tree({}), { target: cuda });
     expect(manifest.launches.map(({ kernel, when, workgroup, grid }) => ({ kernel, when, workgroup, grid }))).toEqual([
-      { kernel: 'k0_few', when: { size: 'T', from: 0, below: 256 }, workgroup: 256, grid: 'T' },
-      { kernel: 'k0', when: { size: 'T', from: 256 }, workgroup: 128, grid: ['ceildiv', 'T', 4] },
+      { kernel: 'k0_few', when: { size: 'T', from: 0, below: 512 }, workgroup: 512, grid: 'T' },
+      { kernel: 'k0', when: { size: 'T', from: 512 }, workgroup: 128, grid: ['ceildiv', 'T', 4] },
     ]);
   });
 

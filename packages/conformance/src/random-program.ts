@@ -92,6 +92,7 @@ export async function tryProgram(device: Device, program: Program, options: Rand
     const difference = compareOutputs(reference, outputs);
     return difference === null ? { kind: 'agrees' } : wrong(JSON.stringify(difference, readable));
   } catch (error) {
+    if (reference === null && error instanceof FaultError) return { kind: 'ill-conditioned' };
     return wrong(`thrown: ${describe(error)}`);
   }
 }

@@ -15,6 +15,13 @@ interface Regression {
 
 const regressions: readonly Regression[] = [
   {
+    what: 'a product inside a yield was torn out of the index it runs over',
+    text: `layer a() {
+  weight w[4, 4, 7], v[4, 9]
+  output y[u in 1] = sum k in 4: (descend n = 0 for 3 { s2 = 0.5; yield (prod i in 9: w[k, k, n] * 0.5 * v[k, i]); n <- 0 })
+}`,
+  },
+  {
     what: 'the score of a decision that stands in an index was not recorded',
     text: `layer a() {
   weight child[3, 2]: i32

@@ -120,5 +120,13 @@ function apartFrom(
 ): readonly Extract<LayerExpr, { kind: 'op' | 'select' }>[] {
   if (!mentionsAny(e, locals)) return [];
   if ((e.kind === 'op' || e.kind === 'select') && e.type === 'f32' && !mentionsAny(e, rest)) return [e];
-  return childrenOf(e).flatMap((child) => apartFrom(child, rest, locals));
+  // What a sum or a walk names inside the yield means nothing outside of it.
+  const inside = new Set([...rest, ...namesBoundBy(e)]);
+  return childrenOf(e).flatMap((child) => apartFrom(child, inside, locals));
+}
+
+/** Names that an expression gives meaning to for its own parts. */
+function namesBoundBy(e: LayerExpr): readonly string[] {
+  if (e.kind === 'reduce') return e.indices.map((i) => i.name);
+  return e.kind === 'descend' ? [e.node, ...e.lets.map((l) => l.name)] : [];
 }

@@ -9,7 +9,8 @@
 import type { LayerIR } from '@espalier/ir';
 import { type Expr as LayerExpr, type Size, Sizes, type Statement } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
-import type { Expr, Kernel } from '../kernel-ir/types.ts';
+import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
+import { mapStatements, substitute } from '../kernel-ir/walk.ts';
 import type { Form } from '../target.ts';
 import { blockCount } from './blocks.ts';
 import { deferWalk, type SummedWalk } from './deferred-walk.ts';
@@ -22,7 +23,7 @@ import { KernelBuilder, Scope } from './scope.ts';
 const MAP_BLOCK = 1024;
 
 /** How rows are lowered: see the form of this name. */
-type RowsForm = Pick<Extract<Form, { form: 'rows' }>, 'together' | 'deferred'>;
+type RowsForm = Pick<Extract<Form, { form: 'rows' }>, 'together' | 'deferred' | 'clamped'>;
 const ALONE: RowsForm = { together: 1 };
 
 /** What to call a unit: the most specific of the strategies its statements need. */
@@ -50,14 +51,14 @@ export function lowerRows(
   layer: LayerIR,
   exported: ReadonlySet<string>,
   name: string,
-  { together, deferred = false }: RowsForm = ALONE,
+  { together, deferred = false, clamped = false }: RowsForm = ALONE,
 ): Kernel {
   const kernel = new KernelBuilder(layer);
   const scope = new Scope(kernel);
   const rows = rowSizes(unit);
   const blocked = blockedAxis(unit);
   if (blocked !== null) lowerBlocked(blocked, scope);
-  else if (together > 1 && rows.length > 0) lowerTogether(unit, rows, { together, deferred }, exported, scope);
+  else if (together > 1 && rows.length > 0) lowerTogether(unit, rows, { together, deferred, clamped }, exported, scope);
   else {
     const grid = kernel.names.fresh('row');
     const body = scope.inner();
@@ -108,7 +109,7 @@ function lowerBlocked(s: Statement, scope: Scope): void {
 function lowerTogether(
   unit: RowsUnit,
   rows: readonly Size[],
-  { together, deferred }: Required<RowsForm>,
+  { together, deferred, clamped }: Required<RowsForm>,
   exported: ReadonlySet<string>,
   scope: Scope,
 ): void {
@@ -122,11 +123,32 @@ function lowerTogether(
   const to = k.min(k.add(from, k.i32(together)), k.sizeExpr(last));
   const row = names.fresh('row');
   const inner = body.inner();
+  const beside = names.fresh('beside');
+  const asked = k.add(from, k.index(beside));
+  if (clamped) inner.emit(k.letStmt(row, k.min(asked, k.sub(k.sizeExpr(last), k.i32(1)))));
   const here = [...places.slice(0, -1), k.index(row)];
   for (const member of unit.statements) lowerMember(member, here, inner, exported, deferred);
-  body.emit(k.loop(row, from, to, inner.block, { label: 'rows' }));
+  body.emit(
+    clamped
+      ? k.loop(beside, k.i32(0), k.i32(together), unlessBeyond(inner.block, row, asked, k.sizeExpr(last)), {
+          label: 'rows',
+        })
+      : k.loop(row, from, to, inner.block, { label: 'rows' }),
+  );
   const steps = extents.reduce((product, extent) => k.mul(product, extent));
   scope.emit(k.loop(grid, k.i32(0), steps, body.block, { binding: 'grid', label: 'step' }));
+}
+
+/** The statements, in which what is stored by `row` is stored by `asked`, and only where that is a row. What is read there is of the last row. */
+function unlessBeyond(body: readonly Stmt[], row: string, asked: Expr, rows: Expr): readonly Stmt[] {
+  const isOf = (s: Stmt): boolean => s.kind === 'store' && s.indices.some((i) => i.kind === 'ref' && i.name === row);
+  const real = new Map([[row, asked]]);
+  return mapStatements(body, (s) => {
+    if (s.kind !== 'store' || !isOf(s)) return s;
+    const [moved] = substitute([k.store(s.buffer, s.indices, k.i32(0))], real);
+    const indices = moved?.kind === 'store' ? moved.indices : s.indices;
+    return { kind: 'if', condition: k.op('lt', asked, rows), then: [{ ...s, indices }], otherwise: [] };
+  });
 }
 
 /** The index of each row axis from the grid step. */

@@ -7,13 +7,13 @@ import { Sizes } from '@espalier/ir';
 import { affine, residue } from '../kernel-ir/affine.ts';
 import { multiplesIn } from '../kernel-ir/multiples.ts';
 import { type Expr, elementBytes, type Kernel, type KernelBuffer, type Stmt } from '../kernel-ir/types.ts';
-import { visitStatements } from '../kernel-ir/walk.ts';
 import { alphaKey } from '../lower/layer-expr.ts';
 import {
   type ContractUnit,
   columnsOf,
   outermostReductions,
   type RowsUnit,
+  sharesAlongRows,
   type Unit,
   walks,
 } from '../lower/partition.ts';
@@ -62,15 +62,19 @@ export function spreadSchedule(kernel: Kernel, machine: LaneMachine): Schedule {
 }
 
 /** The steps with which a subgroup takes a grid step, or each thread where lanes find nothing to share. */
-export function laneSchedule(kernel: Kernel, machine: LaneMachine): Schedule {
+export function laneSchedule(kernel: Kernel, machine: LaneMachine, form?: Form): Schedule {
   const { subgroups, lanes, memory } = machine;
   const cooperate: Step = { step: 'cooperate', subgroups, lanes, memory };
   const shared = attempt(kernel, [cooperate]);
   if (shared === null) return spreadSchedule(kernel, machine);
-  const before = machine.run === 1 ? [] : preparation(kernel, machine);
+  const rows = form?.form === 'rows' ? form.together : 1;
+  const before = machine.run === 1 ? [] : preparation(kernel, machine, rows);
   const prepared = before.length === 0 ? null : attempt(kernel, [...before, cooperate]);
-  // Arrays that lanes hold in registers must stay there.
-  const isBetter = prepared !== null && memoryOf(prepared) <= memoryOf(shared) && !needsScratch(prepared, machine);
+  // Arrays that lanes hold in registers must stay there. Rows side by side have as many of each as they are.
+  const isBetter =
+    prepared !== null &&
+    memoryOf(prepared) <= rows * memoryOf(shared) &&
+    needsScratch(prepared, machine) === needsScratch(shared, machine);
   const steps = isBetter ? before : [];
   const last = needsScratch(isBetter ? prepared : shared, machine)
     ? { ...cooperate, workgroups: machine.workgroups }
@@ -95,13 +99,15 @@ const memoryOf = (kernel: Kernel): number =>
     .reduce((sum, b) => sum + (Sizes.constantOf(Sizes.product(b.shape)) ?? 0), 0);
 
 /** Rows that are read over and over are kept, and loops give each lane runs of neighbours where memory allows. */
-function preparation(kernel: Kernel, machine: LaneMachine): Schedule {
+function preparation(kernel: Kernel, machine: LaneMachine, together: number): Schedule {
   const rows = kernel.buffers.filter((b) => b.space === 'global' && b.access === 'read' && fitsRegisters(b, machine));
   const kept = accepted(
     kernel,
     rows.map((b): Step => ({ step: 'keep', buffer: b.name })),
   );
-  return [...kept, ...runSteps(kept.reduce(applyStep, kernel), machine)];
+  const runs = runSteps(kept.reduce(applyStep, kernel), machine);
+  const beside: Step = { step: 'interleave', loop: 'rows', by: together };
+  return accepted(kernel, [...kept, ...runs, ...(together > 1 ? [beside] : [])]);
 }
 
 /** The steps that a kernel accepts, one after another. */
@@ -121,20 +127,28 @@ const fitsRegisters = (b: KernelBuffer, { lanes }: LaneMachine): boolean =>
   (Sizes.constantOf(b.shape.at(-1) ?? Sizes.constant(0)) ?? Number.POSITIVE_INFINITY) <= MOST_KEPT * lanes;
 
 /**
- * The steps that give lanes runs of neighbours: for loops long enough to keep all lanes busy, whose every access is in order and aligned; in
- * kernels written for workgroups also for the few results that a lane holds side by side.
+ * The steps that give lanes runs of neighbours, where every access is in order and aligned: for loops long enough to keep all lanes busy, and
+ * for loops inside those, which a lane runs alone; in kernels written for workgroups also for the few results that a lane
+ * holds side by side.
  */
 export function runSteps(kernel: Kernel, { run, lanes }: Pick<LaneMachine, 'run' | 'lanes'>): Schedule {
   const steps: Step[] = [];
-  visitStatements(kernel.body, (s) => {
-    if (s.kind !== 'for' || (s.binding !== 'serial' && s.binding !== 'lane') || s.step !== 1) return;
-    const trip = tripOf(s);
-    if (trip === null) return;
-    const width = kernel.workgroup !== undefined && trip === 2 ? trip : run;
-    const isWorthwhile = trip === width || (trip % run === 0 && trip >= run * lanes);
-    if (!isWorthwhile || !isAligned(s, kernel, width)) return;
-    steps.push({ step: 'vectorise', loop: s.label, lanes: width, accumulators: 1 });
-  });
+  const isWritten = kernel.workgroup !== undefined;
+  const consider = (body: readonly Stmt[], isDealt: boolean): void => {
+    for (const s of body) {
+      if (s.kind === 'if') for (const block of [s.then, s.otherwise]) consider(block, isDealt);
+      if (s.kind !== 'for') continue;
+      const trip = tripOf(s);
+      const isLoop = s.binding === 'serial' || s.binding === 'lane';
+      const width = isWritten && trip === 2 ? trip : run;
+      const isLong = trip !== null && trip % run === 0 && (isDealt || trip >= run * lanes);
+      if (isLoop && s.step === 1 && (isLong || (isWritten && trip === width)) && isAligned(s, kernel, width))
+        steps.push({ step: 'vectorise', loop: s.label, lanes: width, accumulators: 1 });
+      const keepsBusy = !isWritten && s.binding === 'serial' && s.label !== 'rows' && (trip ?? lanes) * 2 >= lanes;
+      consider(s.body, isDealt || keepsBusy);
+    }
+  };
+  consider(kernel.body, false);
   return accepted(kernel, steps);
 }
 
@@ -158,6 +172,8 @@ function isAligned(loop: Extract<Stmt, { kind: 'for' }>, kernel: Kernel, run: nu
 export interface TileChoice {
   readonly from: number;
   readonly columns: number;
+  /** How many tiles there must be at least, where a product is WIDE: fewer leave too much of the machine idle, and smaller ones are better. */
+  readonly tiles?: number;
   /** Most sums computed side by side, each with weights and registers of its own (the two of a gated layer); any number when absent. */
   readonly mostSums?: number;
   readonly tile: Tile;
@@ -181,6 +197,22 @@ function subtreesForm(unit: RowsUnit, { subgroups, lanes, team, memory, mostLeve
   return subtreeBytes(unit, plan, shape, levels) <= memory ? { form: 'subtrees', levels, ...shape } : null;
 }
 
+/** Columns of a product whose tiles are counted: narrower ones are little work in any case. */
+const WIDE = 256;
+
+/** The number of rows from which on a tile pays. */
+function startOf({ from, tiles, tile }: TileChoice, columns: number): number {
+  if (tiles === undefined || columns < WIDE) return from;
+  const down = Math.ceil(tiles / Math.ceil(columns / tile.columns));
+  return Math.max(from, (down - 1) * tile.rows + 1);
+}
+
+/** From so many rows on, a subgroup takes some of them together. */
+export interface SharingChoice {
+  readonly from: number;
+  readonly together: number;
+}
+
 /** How many different sums a contraction has. */
 const sumsOf = (unit: ContractUnit): number =>
   new Set(outermostReductions(unit.statement.value).map((e) => alphaKey(e))).size;
@@ -188,15 +220,27 @@ const sumsOf = (unit: ContractUnit): number =>
 /**
  * The variants of a unit: walks of few rows are taken by subtrees; a contraction of few rows is a grid of dot products, one of more a grid of tiles, the larger the
  * more rows there are. `choices` by ascending `from`; the first that fits the width from each number of rows on is taken. `walkForm`: that of
- * walks taken row by row.
+ * walks taken row by row; `sharing`: how many rows that read the same, as queries of an attention do, a subgroup takes together.
  */
 export function laneVariants(
   unit: Unit,
   choices: readonly TileChoice[],
   subtrees: SubtreeChoice | null,
   walkForm: Form = { form: 'elements' },
+  sharing: readonly SharingChoice[] = [],
 ): readonly Variant[] {
   const isWalk = unit.kind === 'rows' && walks(unit);
+  if (unit.kind === 'rows' && !isWalk && sharing.length > 0 && sharesAlongRows(unit))
+    return sharing.map(({ from, together }, i): Variant => {
+      const below = sharing[i + 1]?.from;
+      const form: Form = { form: 'rows', together, accumulators: 1, clamped: true };
+      return {
+        name: below === undefined ? '' : `to_${below - 1}`,
+        from,
+        form,
+        ...(below === undefined ? {} : { below }),
+      };
+    });
   const plain: Variant = { name: '', from: 0, form: isWalk ? walkForm : { form: 'elements' } };
   if (unit.kind === 'rows' && subtrees !== null) {
     const form = subtreesForm(unit, subtrees);
@@ -211,10 +255,10 @@ export function laneVariants(
   const columns = columnsOf(unit) ?? 1;
   const sums = sumsOf(unit);
   const fitting = choices.filter((c) => columns >= c.columns && sums <= (c.mostSums ?? sums));
-  const starts = [...new Set(fitting.map((c) => c.from))];
+  const starts = [...new Set(fitting.map((c) => startOf(c, columns)))].sort((a, b) => a - b);
   return [0, ...starts].map((from, i): Variant => {
     const below = starts[i];
-    const widest = fitting.filter((c) => c.from === from).sort((a, b) => b.columns - a.columns)[0];
+    const widest = fitting.filter((c) => startOf(c, columns) === from).sort((a, b) => b.columns - a.columns)[0];
     const form: Form = widest === undefined ? { form: 'elements' } : { form: 'tile', ...widest.tile };
     return {
       name: below === undefined ? '' : `to_${below - 1}`,

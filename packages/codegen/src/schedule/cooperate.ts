@@ -93,17 +93,17 @@ function dealable(loop: For): boolean {
   }
 }
 
-/** Most elements that an access takes at once. */
+/** Most elements that an access of what is written takes at once. */
 function widestAccess(body: readonly Stmt[]): number {
+  const written = new Set<string>();
   let widest = 1;
-  const see = (lanes: number): void => {
-    widest = Math.max(widest, lanes);
-  };
-  visitExpressions(body, (e) => {
-    if (e.kind === 'load') see(e.type.lanes);
-  });
   visitStatements(body, (s) => {
-    if (s.kind === 'store') see(s.value.type.lanes);
+    if (s.kind !== 'store') return;
+    written.add(s.buffer);
+    widest = Math.max(widest, s.value.type.lanes);
+  });
+  visitExpressions(body, (e) => {
+    if (e.kind === 'load' && written.has(e.buffer)) widest = Math.max(widest, e.type.lanes);
   });
   return widest;
 }

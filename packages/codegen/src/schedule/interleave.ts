@@ -45,8 +45,13 @@ export function interleaveRows(kernel: Kernel, { loop: label, by, apart = [] }: 
   const rest = names.fresh(loop.index);
   const body = substitute(renamed(loop.body, names), new Map([[loop.index, k.index(rest)]]));
   const tail: Stmt = { ...loop, index: rest, from: end, body, label: `${loop.label}_tail` };
+  const isWhole = end.kind === 'literal' && loop.to.kind === 'literal' && end.value === loop.to.value;
   const isLoop = (s: Stmt): boolean => s.kind === 'for' && s.label === label;
-  return { ...kernel, buffers, body: mapStatements(kernel.body, (s) => (isLoop(s) ? [main, tail] : s)) };
+  return {
+    ...kernel,
+    buffers,
+    body: mapStatements(kernel.body, (s) => (isLoop(s) ? (isWhole ? [main] : [main, tail]) : s)),
+  };
 }
 
 /** Private buffers that only the loop uses: an iteration's own, since memory of a row begins unwritten. */

@@ -39,6 +39,7 @@ export function vectoriseLoop(loop: For, options: VectoriseOptions): readonly St
   if (loop.step !== 1 || (binding !== 'serial' && binding !== 'lane'))
     return refuse('only loops of step 1, serial or dealt out to lanes, can be vectorised');
   const partials = partialsOf(loop);
+  if ([...partials.values()].some((p) => p.type.lanes > 1)) return refuse('what it folds are vectors already');
   const why = dependence(loop.index, loop.body);
   if (why !== null) return refuse(why);
   const trip = tripOf(loop);

@@ -2,7 +2,11 @@
 // SHA-256 of the layer: a0d914bf66aa095627e26d08c642db4ed2e8e8c61e6efbbe0f3cb417a0e8f3cc
 // fixed: heads = 2, width = 5, mask_value = -3.4028234663852886e+38, causal = false
 // runtime dims: B, S
+// k0_to_8191 from espalier/attention.layer:6:3, espalier/attention.layer:8:3, espalier/attention.layer:9:3, espalier/attention.layer:10:3, espalier/attention.layer:11:3: rowwise: score[b, h, s, r] = (sum d: q[b, s, h, d] * k[b, r, h, d]) * scale[0] + (1 - mask[b, r]) * mask_value + (if causal and r > s then mask_value else 0); top[b, h, s] = max r: score[b, h, s, r]; e[b, h, s, r] = exp(score[b, h, s, r] - top[b, h, s]); total[b, h, s] = sum r: e[b, h, s, r]; output y[b, s, h, d] = (sum r: e[b, h, s, r] * v[b, r, h, d]) / total[b, h, s]
+//   {"step":"interleave","loop":"rows","by":2}
+//   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576,"workgroups":1024}
 // k0 from espalier/attention.layer:6:3, espalier/attention.layer:8:3, espalier/attention.layer:9:3, espalier/attention.layer:10:3, espalier/attention.layer:11:3: rowwise: score[b, h, s, r] = (sum d: q[b, s, h, d] * k[b, r, h, d]) * scale[0] + (1 - mask[b, r]) * mask_value + (if causal and r > s then mask_value else 0); top[b, h, s] = max r: score[b, h, s, r]; e[b, h, s, r] = exp(score[b, h, s, r] - top[b, h, s]); total[b, h, s] = sum r: e[b, h, s, r]; output y[b, s, h, d] = (sum r: e[b, h, s, r] * v[b, r, h, d]) / total[b, h, s]
+//   {"step":"interleave","loop":"rows","by":8}
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576,"workgroups":1024}
 // For sm_80 and newer. Compile with -fmad=false and without fast math: what is to be fused is written fmaf.
 
@@ -26,72 +30,453 @@ __device__ __forceinline__ float warp_add(float v) {
 }  // namespace espalier
 
 // rowwise: score[b, h, s, r] = (sum d: q[b, s, h, d] * k[b, r, h, d]) * scale[0] + (1 - mask[b, r]) * mask_value + (if causal and r > s then mask_value else 0); top[b, h, s] = max r: score[b, h, s, r]; e[b, h, s, r] = exp(score[b, h, s, r] - top[b, h, s]); total[b, h, s] = sum r: e[b, h, s, r]; output y[b, s, h, d] = (sum r: e[b, h, s, r] * v[b, r, h, d]) / total[b, h, s]
+extern "C" __global__ void __launch_bounds__(128) k0_to_8191(
+    const float* __restrict__ q, const float* __restrict__ k, const float* __restrict__ v,
+    const int* __restrict__ mask, const float* __restrict__ scale, float* __restrict__ y, int* scratch, int B, int S
+) {
+  scratch += (long long)blockIdx.x * (16 * S);
+  const int subgroup_lane = (int)(threadIdx.x % 32);
+  const int subgroup = (int)(threadIdx.x / 32);
+  const int group = (int)blockIdx.x;
+  const bool fixed_3 = subgroup_lane == 0;
+  for (int round = 0, round_end = ((B * 2 * ((S + 1) / 2) + 3) / 4 + 1023) / 1024; round < round_end; ++round) {
+    const int step = (round * 1024 + group) * 4 + subgroup;
+    if (step < B * 2 * ((S + 1) / 2)) {
+      const int row_2 = step % max((S + 1) / 2, 1);
+      const int rest = step / max((S + 1) / 2, 1);
+      const int row_1 = rest % 2;
+      const int rest_1 = rest / 2;
+      const int row_0 = rest_1;
+      const bool fixed_1 = fixed_3;
+      for (int beside_1 = 0; beside_1 < 2; beside_1 += 2) {
+        const int row_3 = min(row_2 * 2 + beside_1, S - 1);
+        const int row_4 = min(row_2 * 2 + (beside_1 + 1), S - 1);
+        __syncwarp();
+        for (int r_5 = subgroup_lane; r_5 < S; r_5 += 32) {
+          float sum_3 = 0.0f;
+          float sum_6 = 0.0f;
+          for (int d_2 = 0; d_2 < 5; ++d_2) {
+            const float k_at = k[10 * S * row_0 + 5 * row_1 + 10 * r_5 + d_2];
+            sum_3 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_3 + d_2], k_at, sum_3);
+            sum_6 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_4 + d_2], k_at, sum_6);
+          }
+          const float shared = (float)espalier::wrapping_sub(1, mask[S * row_0 + r_5]);
+          const float scale_at = scale[0];
+          scratch[S * subgroup + r_5] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_3 * scale_at) + 0.0f);
+          scratch[8 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_6 * scale_at) + 0.0f);
+        }
+        __syncwarp();
+        float max_1 = -__int_as_float(0x7f800000);
+        float max_2 = -__int_as_float(0x7f800000);
+        float max_1_part = -__int_as_float(0x7f800000);
+        float max_2_part = -__int_as_float(0x7f800000);
+        for (int r_6 = subgroup_lane; r_6 < S; r_6 += 32) {
+          max_1_part = espalier::max(max_1_part, __int_as_float(scratch[S * subgroup + r_6]));
+          max_2_part = espalier::max(max_2_part, __int_as_float(scratch[8 * S + (S * subgroup + r_6)]));
+        }
+        const float max_all = espalier::warp_max(max_1_part);
+        max_1 = espalier::max(max_1, max_all);
+        const float max_all_1 = espalier::warp_max(max_2_part);
+        max_2 = espalier::max(max_2, max_all_1);
+        const float top = max_1;
+        const float top_2 = max_2;
+        __syncwarp();
+        for (int r_7 = subgroup_lane; r_7 < S; r_7 += 32) {
+          const float exp_x = __int_as_float(scratch[S * subgroup + r_7]) - top;
+          const int exp_bits = __float_as_int(exp_x);
+          const int exp_size = exp_bits & 0x7fffffff;
+          const float exp_y = __int_as_float(min(exp_size, 1121058816) | (exp_bits & (int)0x80000000));
+          const float exp_n = rintf(exp_y * 1.442695f);
+          const float exp_r = fmaf(exp_n, 0.00021219444f, fmaf(exp_n, -0.6933594f, exp_y));
+          const int exp_twice = __float_as_int(exp_n + 12583166.0f);
+          const int exp_half = (int)((unsigned)exp_twice >> 1);
+          scratch[4 * S + (S * subgroup + r_7)] = __float_as_int(exp_size > 2139095040 ? __int_as_float(exp_bits | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r, 0.008366982f), exp_r, 0.04166642f), exp_r, 0.16666539f), exp_r, 0.5f), exp_r, 1.0f), exp_r, 1.0f) * __int_as_float((int)((unsigned)exp_half << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice, exp_half) << 23)));
+          const float exp_x_1 = __int_as_float(scratch[8 * S + (S * subgroup + r_7)]) - top_2;
+          const int exp_bits_1 = __float_as_int(exp_x_1);
+          const int exp_size_1 = exp_bits_1 & 0x7fffffff;
+          const float exp_y_1 = __int_as_float(min(exp_size_1, 1121058816) | (exp_bits_1 & (int)0x80000000));
+          const float exp_n_1 = rintf(exp_y_1 * 1.442695f);
+          const float exp_r_1 = fmaf(exp_n_1, 0.00021219444f, fmaf(exp_n_1, -0.6933594f, exp_y_1));
+          const int exp_twice_1 = __float_as_int(exp_n_1 + 12583166.0f);
+          const int exp_half_1 = (int)((unsigned)exp_twice_1 >> 1);
+          scratch[12 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_1 > 2139095040 ? __int_as_float(exp_bits_1 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_1, 0.008366982f), exp_r_1, 0.04166642f), exp_r_1, 0.16666539f), exp_r_1, 0.5f), exp_r_1, 1.0f), exp_r_1, 1.0f) * __int_as_float((int)((unsigned)exp_half_1 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_1, exp_half_1) << 23)));
+        }
+        __syncwarp();
+        float sum_4 = 0.0f;
+        float sum_7 = 0.0f;
+        float sum_4_part = 0.0f;
+        float sum_7_part = 0.0f;
+        for (int r_8 = subgroup_lane; r_8 < S; r_8 += 32) {
+          sum_4_part = sum_4_part + __int_as_float(scratch[4 * S + (S * subgroup + r_8)]);
+          sum_7_part = sum_7_part + __int_as_float(scratch[12 * S + (S * subgroup + r_8)]);
+        }
+        const float add_all = espalier::warp_add(sum_4_part);
+        sum_4 = sum_4 + add_all;
+        const float add_all_1 = espalier::warp_add(sum_7_part);
+        sum_7 = sum_7 + add_all_1;
+        const float total = sum_4;
+        const float total_2 = sum_7;
+        const bool fixed = row_2 * 2 + beside_1 < S;
+        const bool fixed_2 = row_2 * 2 + (beside_1 + 1) < S;
+        for (int d_3 = 0; d_3 < 5; ++d_3) {
+          float sum_5 = 0.0f;
+          float sum_8 = 0.0f;
+          float sum_5_part = 0.0f;
+          float sum_8_part = 0.0f;
+          for (int r_9 = subgroup_lane; r_9 < S; r_9 += 32) {
+            const float v_at = v[10 * S * row_0 + 5 * row_1 + d_3 + 10 * r_9];
+            sum_5_part = fmaf(__int_as_float(scratch[4 * S + (S * subgroup + r_9)]), v_at, sum_5_part);
+            sum_8_part = fmaf(__int_as_float(scratch[12 * S + (S * subgroup + r_9)]), v_at, sum_8_part);
+          }
+          const float add_all_2 = espalier::warp_add(sum_5_part);
+          sum_5 = sum_5 + add_all_2;
+          const float add_all_3 = espalier::warp_add(sum_8_part);
+          sum_8 = sum_8 + add_all_3;
+          if (fixed) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 20 * row_2 + 10 * beside_1 + d_3] = sum_5 / total;
+            }
+          }
+          if (fixed_2) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 20 * row_2 + 10 * beside_1 + d_3 + 10] = sum_8 / total_2;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// rowwise: score[b, h, s, r] = (sum d: q[b, s, h, d] * k[b, r, h, d]) * scale[0] + (1 - mask[b, r]) * mask_value + (if causal and r > s then mask_value else 0); top[b, h, s] = max r: score[b, h, s, r]; e[b, h, s, r] = exp(score[b, h, s, r] - top[b, h, s]); total[b, h, s] = sum r: e[b, h, s, r]; output y[b, s, h, d] = (sum r: e[b, h, s, r] * v[b, r, h, d]) / total[b, h, s]
 extern "C" __global__ void __launch_bounds__(128) k0(
     const float* __restrict__ q, const float* __restrict__ k, const float* __restrict__ v,
     const int* __restrict__ mask, const float* __restrict__ scale, float* __restrict__ y, int* scratch, int B, int S
 ) {
-  scratch += (long long)blockIdx.x * (8 * S);
+  scratch += (long long)blockIdx.x * (64 * S);
   const int subgroup_lane = (int)(threadIdx.x % 32);
   const int subgroup = (int)(threadIdx.x / 32);
   const int group = (int)blockIdx.x;
-  const bool fixed_1 = subgroup_lane == 0;
-  for (int round = 0, round_end = ((2 * B * S + 3) / 4 + 1023) / 1024; round < round_end; ++round) {
-    const int row = (round * 1024 + group) * 4 + subgroup;
-    if (row < 2 * B * S) {
-      const int row_2 = row % max(S, 1);
-      const int rest = row / max(S, 1);
+  const bool fixed_9 = subgroup_lane == 0;
+  for (int round = 0, round_end = ((B * 2 * ((S + 7) / 8) + 3) / 4 + 1023) / 1024; round < round_end; ++round) {
+    const int step = (round * 1024 + group) * 4 + subgroup;
+    if (step < B * 2 * ((S + 7) / 8)) {
+      const int row_2 = step % max((S + 7) / 8, 1);
+      const int rest = step / max((S + 7) / 8, 1);
       const int row_1 = rest % 2;
       const int rest_1 = rest / 2;
       const int row_0 = rest_1;
-      __syncwarp();
-      for (int r = subgroup_lane; r < S; r += 32) {
-        float sum = 0.0f;
-        for (int d = 0; d < 5; ++d) {
-          sum = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_2 + d], k[10 * S * row_0 + 5 * row_1 + 10 * r + d], sum);
+      const bool fixed_1 = fixed_9;
+      for (int beside_1 = 0; beside_1 < 8; beside_1 += 8) {
+        const int row_3 = min(row_2 * 8 + beside_1, S - 1);
+        const int row_4 = min(row_2 * 8 + (beside_1 + 1), S - 1);
+        const int row_5 = min(row_2 * 8 + (beside_1 + 2), S - 1);
+        const int row_6 = min(row_2 * 8 + (beside_1 + 3), S - 1);
+        const int row_7 = min(row_2 * 8 + (beside_1 + 4), S - 1);
+        const int row_8 = min(row_2 * 8 + (beside_1 + 5), S - 1);
+        const int row_9 = min(row_2 * 8 + (beside_1 + 6), S - 1);
+        const int row_10 = min(row_2 * 8 + (beside_1 + 7), S - 1);
+        __syncwarp();
+        for (int r_5 = subgroup_lane; r_5 < S; r_5 += 32) {
+          float sum_3 = 0.0f;
+          float sum_6 = 0.0f;
+          float sum_9 = 0.0f;
+          float sum_12 = 0.0f;
+          float sum_15 = 0.0f;
+          float sum_18 = 0.0f;
+          float sum_21 = 0.0f;
+          float sum_24 = 0.0f;
+          for (int d_2 = 0; d_2 < 5; ++d_2) {
+            const float k_at = k[10 * S * row_0 + 5 * row_1 + 10 * r_5 + d_2];
+            sum_3 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_3 + d_2], k_at, sum_3);
+            sum_6 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_4 + d_2], k_at, sum_6);
+            sum_9 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_5 + d_2], k_at, sum_9);
+            sum_12 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_6 + d_2], k_at, sum_12);
+            sum_15 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_7 + d_2], k_at, sum_15);
+            sum_18 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_8 + d_2], k_at, sum_18);
+            sum_21 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_9 + d_2], k_at, sum_21);
+            sum_24 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_10 + d_2], k_at, sum_24);
+          }
+          const float shared = (float)espalier::wrapping_sub(1, mask[S * row_0 + r_5]);
+          const float scale_at = scale[0];
+          scratch[S * subgroup + r_5] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_3 * scale_at) + 0.0f);
+          scratch[8 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_6 * scale_at) + 0.0f);
+          scratch[16 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_9 * scale_at) + 0.0f);
+          scratch[24 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_12 * scale_at) + 0.0f);
+          scratch[32 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_15 * scale_at) + 0.0f);
+          scratch[40 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_18 * scale_at) + 0.0f);
+          scratch[48 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_21 * scale_at) + 0.0f);
+          scratch[56 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_24 * scale_at) + 0.0f);
         }
-        scratch[S * subgroup + r] = __float_as_int(fmaf((float)espalier::wrapping_sub(1, mask[S * row_0 + r]), -3.4028235e+38f, sum * scale[0]) + 0.0f);
-      }
-      __syncwarp();
-      float max_ = -__int_as_float(0x7f800000);
-      float max_part = -__int_as_float(0x7f800000);
-      for (int r_1 = subgroup_lane; r_1 < S; r_1 += 32) {
-        max_part = espalier::max(max_part, __int_as_float(scratch[S * subgroup + r_1]));
-      }
-      const float max_all = espalier::warp_max(max_part);
-      max_ = espalier::max(max_, max_all);
-      const float top_1 = max_;
-      __syncwarp();
-      for (int r_2 = subgroup_lane; r_2 < S; r_2 += 32) {
-        const float exp_x = __int_as_float(scratch[S * subgroup + r_2]) - top_1;
-        const int exp_bits = __float_as_int(exp_x);
-        const int exp_size = exp_bits & 0x7fffffff;
-        const float exp_y = __int_as_float(min(exp_size, 1121058816) | (exp_bits & (int)0x80000000));
-        const float exp_n = rintf(exp_y * 1.442695f);
-        const float exp_r = fmaf(exp_n, 0.00021219444f, fmaf(exp_n, -0.6933594f, exp_y));
-        const int exp_twice = __float_as_int(exp_n + 12583166.0f);
-        const int exp_half = (int)((unsigned)exp_twice >> 1);
-        scratch[4 * S + (S * subgroup + r_2)] = __float_as_int(exp_size > 2139095040 ? __int_as_float(exp_bits | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r, 0.008366982f), exp_r, 0.04166642f), exp_r, 0.16666539f), exp_r, 0.5f), exp_r, 1.0f), exp_r, 1.0f) * __int_as_float((int)((unsigned)exp_half << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice, exp_half) << 23)));
-      }
-      __syncwarp();
-      float sum_1 = 0.0f;
-      float sum_1_part = 0.0f;
-      for (int r_3 = subgroup_lane; r_3 < S; r_3 += 32) {
-        sum_1_part = sum_1_part + __int_as_float(scratch[4 * S + (S * subgroup + r_3)]);
-      }
-      const float add_all = espalier::warp_add(sum_1_part);
-      sum_1 = sum_1 + add_all;
-      const float total_1 = sum_1;
-      const bool fixed = fixed_1;
-      for (int d_1 = 0; d_1 < 5; ++d_1) {
-        float sum_2 = 0.0f;
-        float sum_2_part = 0.0f;
-        for (int r_4 = subgroup_lane; r_4 < S; r_4 += 32) {
-          sum_2_part = fmaf(__int_as_float(scratch[4 * S + (S * subgroup + r_4)]), v[10 * S * row_0 + 5 * row_1 + d_1 + 10 * r_4], sum_2_part);
+        __syncwarp();
+        float max_1 = -__int_as_float(0x7f800000);
+        float max_2 = -__int_as_float(0x7f800000);
+        float max_3 = -__int_as_float(0x7f800000);
+        float max_4 = -__int_as_float(0x7f800000);
+        float max_5 = -__int_as_float(0x7f800000);
+        float max_6 = -__int_as_float(0x7f800000);
+        float max_7 = -__int_as_float(0x7f800000);
+        float max_8 = -__int_as_float(0x7f800000);
+        float max_1_part = -__int_as_float(0x7f800000);
+        float max_2_part = -__int_as_float(0x7f800000);
+        float max_3_part = -__int_as_float(0x7f800000);
+        float max_4_part = -__int_as_float(0x7f800000);
+        float max_5_part = -__int_as_float(0x7f800000);
+        float max_6_part = -__int_as_float(0x7f800000);
+        float max_7_part = -__int_as_float(0x7f800000);
+        float max_8_part = -__int_as_float(0x7f800000);
+        for (int r_6 = subgroup_lane; r_6 < S; r_6 += 32) {
+          max_1_part = espalier::max(max_1_part, __int_as_float(scratch[S * subgroup + r_6]));
+          max_2_part = espalier::max(max_2_part, __int_as_float(scratch[8 * S + (S * subgroup + r_6)]));
+          max_3_part = espalier::max(max_3_part, __int_as_float(scratch[16 * S + (S * subgroup + r_6)]));
+          max_4_part = espalier::max(max_4_part, __int_as_float(scratch[24 * S + (S * subgroup + r_6)]));
+          max_5_part = espalier::max(max_5_part, __int_as_float(scratch[32 * S + (S * subgroup + r_6)]));
+          max_6_part = espalier::max(max_6_part, __int_as_float(scratch[40 * S + (S * subgroup + r_6)]));
+          max_7_part = espalier::max(max_7_part, __int_as_float(scratch[48 * S + (S * subgroup + r_6)]));
+          max_8_part = espalier::max(max_8_part, __int_as_float(scratch[56 * S + (S * subgroup + r_6)]));
         }
-        const float add_all_1 = espalier::warp_add(sum_2_part);
-        sum_2 = sum_2 + add_all_1;
-        if (fixed) {
-          y[10 * S * row_0 + 5 * row_1 + 10 * row_2 + d_1] = sum_2 / total_1;
+        const float max_all = espalier::warp_max(max_1_part);
+        max_1 = espalier::max(max_1, max_all);
+        const float max_all_1 = espalier::warp_max(max_2_part);
+        max_2 = espalier::max(max_2, max_all_1);
+        const float max_all_2 = espalier::warp_max(max_3_part);
+        max_3 = espalier::max(max_3, max_all_2);
+        const float max_all_3 = espalier::warp_max(max_4_part);
+        max_4 = espalier::max(max_4, max_all_3);
+        const float max_all_4 = espalier::warp_max(max_5_part);
+        max_5 = espalier::max(max_5, max_all_4);
+        const float max_all_5 = espalier::warp_max(max_6_part);
+        max_6 = espalier::max(max_6, max_all_5);
+        const float max_all_6 = espalier::warp_max(max_7_part);
+        max_7 = espalier::max(max_7, max_all_6);
+        const float max_all_7 = espalier::warp_max(max_8_part);
+        max_8 = espalier::max(max_8, max_all_7);
+        const float top = max_1;
+        const float top_2 = max_2;
+        const float top_3 = max_3;
+        const float top_4 = max_4;
+        const float top_5 = max_5;
+        const float top_6 = max_6;
+        const float top_7 = max_7;
+        const float top_8 = max_8;
+        __syncwarp();
+        for (int r_7 = subgroup_lane; r_7 < S; r_7 += 32) {
+          const float exp_x = __int_as_float(scratch[S * subgroup + r_7]) - top;
+          const int exp_bits = __float_as_int(exp_x);
+          const int exp_size = exp_bits & 0x7fffffff;
+          const float exp_y = __int_as_float(min(exp_size, 1121058816) | (exp_bits & (int)0x80000000));
+          const float exp_n = rintf(exp_y * 1.442695f);
+          const float exp_r = fmaf(exp_n, 0.00021219444f, fmaf(exp_n, -0.6933594f, exp_y));
+          const int exp_twice = __float_as_int(exp_n + 12583166.0f);
+          const int exp_half = (int)((unsigned)exp_twice >> 1);
+          scratch[4 * S + (S * subgroup + r_7)] = __float_as_int(exp_size > 2139095040 ? __int_as_float(exp_bits | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r, 0.008366982f), exp_r, 0.04166642f), exp_r, 0.16666539f), exp_r, 0.5f), exp_r, 1.0f), exp_r, 1.0f) * __int_as_float((int)((unsigned)exp_half << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice, exp_half) << 23)));
+          const float exp_x_1 = __int_as_float(scratch[8 * S + (S * subgroup + r_7)]) - top_2;
+          const int exp_bits_1 = __float_as_int(exp_x_1);
+          const int exp_size_1 = exp_bits_1 & 0x7fffffff;
+          const float exp_y_1 = __int_as_float(min(exp_size_1, 1121058816) | (exp_bits_1 & (int)0x80000000));
+          const float exp_n_1 = rintf(exp_y_1 * 1.442695f);
+          const float exp_r_1 = fmaf(exp_n_1, 0.00021219444f, fmaf(exp_n_1, -0.6933594f, exp_y_1));
+          const int exp_twice_1 = __float_as_int(exp_n_1 + 12583166.0f);
+          const int exp_half_1 = (int)((unsigned)exp_twice_1 >> 1);
+          scratch[12 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_1 > 2139095040 ? __int_as_float(exp_bits_1 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_1, 0.008366982f), exp_r_1, 0.04166642f), exp_r_1, 0.16666539f), exp_r_1, 0.5f), exp_r_1, 1.0f), exp_r_1, 1.0f) * __int_as_float((int)((unsigned)exp_half_1 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_1, exp_half_1) << 23)));
+          const float exp_x_2 = __int_as_float(scratch[16 * S + (S * subgroup + r_7)]) - top_3;
+          const int exp_bits_2 = __float_as_int(exp_x_2);
+          const int exp_size_2 = exp_bits_2 & 0x7fffffff;
+          const float exp_y_2 = __int_as_float(min(exp_size_2, 1121058816) | (exp_bits_2 & (int)0x80000000));
+          const float exp_n_2 = rintf(exp_y_2 * 1.442695f);
+          const float exp_r_2 = fmaf(exp_n_2, 0.00021219444f, fmaf(exp_n_2, -0.6933594f, exp_y_2));
+          const int exp_twice_2 = __float_as_int(exp_n_2 + 12583166.0f);
+          const int exp_half_2 = (int)((unsigned)exp_twice_2 >> 1);
+          scratch[20 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_2 > 2139095040 ? __int_as_float(exp_bits_2 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_2, 0.008366982f), exp_r_2, 0.04166642f), exp_r_2, 0.16666539f), exp_r_2, 0.5f), exp_r_2, 1.0f), exp_r_2, 1.0f) * __int_as_float((int)((unsigned)exp_half_2 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_2, exp_half_2) << 23)));
+          const float exp_x_3 = __int_as_float(scratch[24 * S + (S * subgroup + r_7)]) - top_4;
+          const int exp_bits_3 = __float_as_int(exp_x_3);
+          const int exp_size_3 = exp_bits_3 & 0x7fffffff;
+          const float exp_y_3 = __int_as_float(min(exp_size_3, 1121058816) | (exp_bits_3 & (int)0x80000000));
+          const float exp_n_3 = rintf(exp_y_3 * 1.442695f);
+          const float exp_r_3 = fmaf(exp_n_3, 0.00021219444f, fmaf(exp_n_3, -0.6933594f, exp_y_3));
+          const int exp_twice_3 = __float_as_int(exp_n_3 + 12583166.0f);
+          const int exp_half_3 = (int)((unsigned)exp_twice_3 >> 1);
+          scratch[28 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_3 > 2139095040 ? __int_as_float(exp_bits_3 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_3, 0.008366982f), exp_r_3, 0.04166642f), exp_r_3, 0.16666539f), exp_r_3, 0.5f), exp_r_3, 1.0f), exp_r_3, 1.0f) * __int_as_float((int)((unsigned)exp_half_3 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_3, exp_half_3) << 23)));
+          const float exp_x_4 = __int_as_float(scratch[32 * S + (S * subgroup + r_7)]) - top_5;
+          const int exp_bits_4 = __float_as_int(exp_x_4);
+          const int exp_size_4 = exp_bits_4 & 0x7fffffff;
+          const float exp_y_4 = __int_as_float(min(exp_size_4, 1121058816) | (exp_bits_4 & (int)0x80000000));
+          const float exp_n_4 = rintf(exp_y_4 * 1.442695f);
+          const float exp_r_4 = fmaf(exp_n_4, 0.00021219444f, fmaf(exp_n_4, -0.6933594f, exp_y_4));
+          const int exp_twice_4 = __float_as_int(exp_n_4 + 12583166.0f);
+          const int exp_half_4 = (int)((unsigned)exp_twice_4 >> 1);
+          scratch[36 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_4 > 2139095040 ? __int_as_float(exp_bits_4 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_4, 0.008366982f), exp_r_4, 0.04166642f), exp_r_4, 0.16666539f), exp_r_4, 0.5f), exp_r_4, 1.0f), exp_r_4, 1.0f) * __int_as_float((int)((unsigned)exp_half_4 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_4, exp_half_4) << 23)));
+          const float exp_x_5 = __int_as_float(scratch[40 * S + (S * subgroup + r_7)]) - top_6;
+          const int exp_bits_5 = __float_as_int(exp_x_5);
+          const int exp_size_5 = exp_bits_5 & 0x7fffffff;
+          const float exp_y_5 = __int_as_float(min(exp_size_5, 1121058816) | (exp_bits_5 & (int)0x80000000));
+          const float exp_n_5 = rintf(exp_y_5 * 1.442695f);
+          const float exp_r_5 = fmaf(exp_n_5, 0.00021219444f, fmaf(exp_n_5, -0.6933594f, exp_y_5));
+          const int exp_twice_5 = __float_as_int(exp_n_5 + 12583166.0f);
+          const int exp_half_5 = (int)((unsigned)exp_twice_5 >> 1);
+          scratch[44 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_5 > 2139095040 ? __int_as_float(exp_bits_5 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_5, 0.008366982f), exp_r_5, 0.04166642f), exp_r_5, 0.16666539f), exp_r_5, 0.5f), exp_r_5, 1.0f), exp_r_5, 1.0f) * __int_as_float((int)((unsigned)exp_half_5 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_5, exp_half_5) << 23)));
+          const float exp_x_6 = __int_as_float(scratch[48 * S + (S * subgroup + r_7)]) - top_7;
+          const int exp_bits_6 = __float_as_int(exp_x_6);
+          const int exp_size_6 = exp_bits_6 & 0x7fffffff;
+          const float exp_y_6 = __int_as_float(min(exp_size_6, 1121058816) | (exp_bits_6 & (int)0x80000000));
+          const float exp_n_6 = rintf(exp_y_6 * 1.442695f);
+          const float exp_r_6 = fmaf(exp_n_6, 0.00021219444f, fmaf(exp_n_6, -0.6933594f, exp_y_6));
+          const int exp_twice_6 = __float_as_int(exp_n_6 + 12583166.0f);
+          const int exp_half_6 = (int)((unsigned)exp_twice_6 >> 1);
+          scratch[52 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_6 > 2139095040 ? __int_as_float(exp_bits_6 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_6, 0.008366982f), exp_r_6, 0.04166642f), exp_r_6, 0.16666539f), exp_r_6, 0.5f), exp_r_6, 1.0f), exp_r_6, 1.0f) * __int_as_float((int)((unsigned)exp_half_6 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_6, exp_half_6) << 23)));
+          const float exp_x_7 = __int_as_float(scratch[56 * S + (S * subgroup + r_7)]) - top_8;
+          const int exp_bits_7 = __float_as_int(exp_x_7);
+          const int exp_size_7 = exp_bits_7 & 0x7fffffff;
+          const float exp_y_7 = __int_as_float(min(exp_size_7, 1121058816) | (exp_bits_7 & (int)0x80000000));
+          const float exp_n_7 = rintf(exp_y_7 * 1.442695f);
+          const float exp_r_7 = fmaf(exp_n_7, 0.00021219444f, fmaf(exp_n_7, -0.6933594f, exp_y_7));
+          const int exp_twice_7 = __float_as_int(exp_n_7 + 12583166.0f);
+          const int exp_half_7 = (int)((unsigned)exp_twice_7 >> 1);
+          scratch[60 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_7 > 2139095040 ? __int_as_float(exp_bits_7 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_7, 0.008366982f), exp_r_7, 0.04166642f), exp_r_7, 0.16666539f), exp_r_7, 0.5f), exp_r_7, 1.0f), exp_r_7, 1.0f) * __int_as_float((int)((unsigned)exp_half_7 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_7, exp_half_7) << 23)));
+        }
+        __syncwarp();
+        float sum_4 = 0.0f;
+        float sum_7 = 0.0f;
+        float sum_10 = 0.0f;
+        float sum_13 = 0.0f;
+        float sum_16 = 0.0f;
+        float sum_19 = 0.0f;
+        float sum_22 = 0.0f;
+        float sum_25 = 0.0f;
+        float sum_4_part = 0.0f;
+        float sum_7_part = 0.0f;
+        float sum_10_part = 0.0f;
+        float sum_13_part = 0.0f;
+        float sum_16_part = 0.0f;
+        float sum_19_part = 0.0f;
+        float sum_22_part = 0.0f;
+        float sum_25_part = 0.0f;
+        for (int r_8 = subgroup_lane; r_8 < S; r_8 += 32) {
+          sum_4_part = sum_4_part + __int_as_float(scratch[4 * S + (S * subgroup + r_8)]);
+          sum_7_part = sum_7_part + __int_as_float(scratch[12 * S + (S * subgroup + r_8)]);
+          sum_10_part = sum_10_part + __int_as_float(scratch[20 * S + (S * subgroup + r_8)]);
+          sum_13_part = sum_13_part + __int_as_float(scratch[28 * S + (S * subgroup + r_8)]);
+          sum_16_part = sum_16_part + __int_as_float(scratch[36 * S + (S * subgroup + r_8)]);
+          sum_19_part = sum_19_part + __int_as_float(scratch[44 * S + (S * subgroup + r_8)]);
+          sum_22_part = sum_22_part + __int_as_float(scratch[52 * S + (S * subgroup + r_8)]);
+          sum_25_part = sum_25_part + __int_as_float(scratch[60 * S + (S * subgroup + r_8)]);
+        }
+        const float add_all = espalier::warp_add(sum_4_part);
+        sum_4 = sum_4 + add_all;
+        const float add_all_1 = espalier::warp_add(sum_7_part);
+        sum_7 = sum_7 + add_all_1;
+        const float add_all_2 = espalier::warp_add(sum_10_part);
+        sum_10 = sum_10 + add_all_2;
+        const float add_all_3 = espalier::warp_add(sum_13_part);
+        sum_13 = sum_13 + add_all_3;
+        const float add_all_4 = espalier::warp_add(sum_16_part);
+        sum_16 = sum_16 + add_all_4;
+        const float add_all_5 = espalier::warp_add(sum_19_part);
+        sum_19 = sum_19 + add_all_5;
+        const float add_all_6 = espalier::warp_add(sum_22_part);
+        sum_22 = sum_22 + add_all_6;
+        const float add_all_7 = espalier::warp_add(sum_25_part);
+        sum_25 = sum_25 + add_all_7;
+        const float total = sum_4;
+        const float total_2 = sum_7;
+        const float total_3 = sum_10;
+        const float total_4 = sum_13;
+        const float total_5 = sum_16;
+        const float total_6 = sum_19;
+        const float total_7 = sum_22;
+        const float total_8 = sum_25;
+        const bool fixed = row_2 * 8 + beside_1 < S;
+        const bool fixed_2 = row_2 * 8 + (beside_1 + 1) < S;
+        const bool fixed_3 = row_2 * 8 + (beside_1 + 2) < S;
+        const bool fixed_4 = row_2 * 8 + (beside_1 + 3) < S;
+        const bool fixed_5 = row_2 * 8 + (beside_1 + 4) < S;
+        const bool fixed_6 = row_2 * 8 + (beside_1 + 5) < S;
+        const bool fixed_7 = row_2 * 8 + (beside_1 + 6) < S;
+        const bool fixed_8 = row_2 * 8 + (beside_1 + 7) < S;
+        for (int d_3 = 0; d_3 < 5; ++d_3) {
+          float sum_5 = 0.0f;
+          float sum_8 = 0.0f;
+          float sum_11 = 0.0f;
+          float sum_14 = 0.0f;
+          float sum_17 = 0.0f;
+          float sum_20 = 0.0f;
+          float sum_23 = 0.0f;
+          float sum_26 = 0.0f;
+          float sum_5_part = 0.0f;
+          float sum_8_part = 0.0f;
+          float sum_11_part = 0.0f;
+          float sum_14_part = 0.0f;
+          float sum_17_part = 0.0f;
+          float sum_20_part = 0.0f;
+          float sum_23_part = 0.0f;
+          float sum_26_part = 0.0f;
+          for (int r_9 = subgroup_lane; r_9 < S; r_9 += 32) {
+            const float v_at = v[10 * S * row_0 + 5 * row_1 + d_3 + 10 * r_9];
+            sum_5_part = fmaf(__int_as_float(scratch[4 * S + (S * subgroup + r_9)]), v_at, sum_5_part);
+            sum_8_part = fmaf(__int_as_float(scratch[12 * S + (S * subgroup + r_9)]), v_at, sum_8_part);
+            sum_11_part = fmaf(__int_as_float(scratch[20 * S + (S * subgroup + r_9)]), v_at, sum_11_part);
+            sum_14_part = fmaf(__int_as_float(scratch[28 * S + (S * subgroup + r_9)]), v_at, sum_14_part);
+            sum_17_part = fmaf(__int_as_float(scratch[36 * S + (S * subgroup + r_9)]), v_at, sum_17_part);
+            sum_20_part = fmaf(__int_as_float(scratch[44 * S + (S * subgroup + r_9)]), v_at, sum_20_part);
+            sum_23_part = fmaf(__int_as_float(scratch[52 * S + (S * subgroup + r_9)]), v_at, sum_23_part);
+            sum_26_part = fmaf(__int_as_float(scratch[60 * S + (S * subgroup + r_9)]), v_at, sum_26_part);
+          }
+          const float add_all_8 = espalier::warp_add(sum_5_part);
+          sum_5 = sum_5 + add_all_8;
+          const float add_all_9 = espalier::warp_add(sum_8_part);
+          sum_8 = sum_8 + add_all_9;
+          const float add_all_10 = espalier::warp_add(sum_11_part);
+          sum_11 = sum_11 + add_all_10;
+          const float add_all_11 = espalier::warp_add(sum_14_part);
+          sum_14 = sum_14 + add_all_11;
+          const float add_all_12 = espalier::warp_add(sum_17_part);
+          sum_17 = sum_17 + add_all_12;
+          const float add_all_13 = espalier::warp_add(sum_20_part);
+          sum_20 = sum_20 + add_all_13;
+          const float add_all_14 = espalier::warp_add(sum_23_part);
+          sum_23 = sum_23 + add_all_14;
+          const float add_all_15 = espalier::warp_add(sum_26_part);
+          sum_26 = sum_26 + add_all_15;
+          if (fixed) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3] = sum_5 / total;
+            }
+          }
+          if (fixed_2) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 10] = sum_8 / total_2;
+            }
+          }
+          if (fixed_3) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 20] = sum_11 / total_3;
+            }
+          }
+          if (fixed_4) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 30] = sum_14 / total_4;
+            }
+          }
+          if (fixed_5) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 40] = sum_17 / total_5;
+            }
+          }
+          if (fixed_6) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 50] = sum_20 / total_6;
+            }
+          }
+          if (fixed_7) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 60] = sum_23 / total_7;
+            }
+          }
+          if (fixed_8) {
+            if (fixed_1) {
+              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 70] = sum_26 / total_8;
+            }
+          }
         }
       }
     }

@@ -25,14 +25,14 @@ __device__ __forceinline__ float warp_add(float v) {
 }  // namespace espalier
 
 // descend by subtrees: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
-extern "C" __global__ void __launch_bounds__(256) k0_few(
+extern "C" __global__ void __launch_bounds__(512) k0_few(
     const float* __restrict__ x, const float* __restrict__ w1, const float* __restrict__ b1,
     const float* __restrict__ w2, const float* __restrict__ threshold, float* __restrict__ y, int T
 ) {
   __shared__ int reached[2];
-  __shared__ int ways[6];
+  __shared__ int ways[14];
   __shared__ int route[6];
-  __shared__ float s_found[6];
+  __shared__ float s_found[14];
   __shared__ float s_at[6];
   __shared__ float yielded[6];
   const int lane = (int)threadIdx.x;
@@ -45,64 +45,35 @@ extern "C" __global__ void __launch_bounds__(256) k0_few(
   }
   __syncthreads();
   const int item = subgroup;
-  if (item < 6) {
-    const int tree = item / 3;
-    const int place = item % 3;
+  if (item < 14) {
+    const int tree = item / 7;
+    const int place = item % 7;
     const int n = reached[tree];
-    const int n_1 = place + 1 > 1 ? espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n), 1), ((place + 1) & 0x00000001) != 0 ? 1 : 0) : n;
+    const int n_1 = ((place + 1) >> 1) > 1 ? espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n), 1), (((place + 1) >> 1) & 0x00000001) != 0 ? 1 : 0) : n;
+    const int n_2 = place + 1 > 1 ? espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n_1), 1), ((place + 1) & 0x00000001) != 0 ? 1 : 0) : n_1;
     float sum_part = 0.0f;
     for (int i = subgroup_lane; i < 6; i += 32) {
-      sum_part = fmaf(x[6 * row + i], w1[6 * n_1 + 42 * tree + i], sum_part);
+      sum_part = fmaf(x[6 * row + i], w1[6 * n_2 + 42 * tree + i], sum_part);
     }
     const float sum = espalier::warp_add(sum_part);
-    const float s = sum + b1[n_1 + 7 * tree];
+    const float s = sum + b1[n_2 + 7 * tree];
     if (subgroup_lane == 0) {
-      ways[place + 3 * tree] = (int)(s > threshold[n_1 + 7 * tree]);
-      s_found[place + 3 * tree] = s;
+      ways[place + 7 * tree] = (int)(s > threshold[n_2 + 7 * tree]);
+      s_found[place + 7 * tree] = s;
     }
   }
   __syncthreads();
   if (shared) {
-    int n_2 = reached[lane];
+    int n_3 = reached[lane];
     int place_1 = 0;
-    for (int step = 0; step < 2; ++step) {
-      const int way = ways[3 * lane + place_1];
-      route[3 * lane + step] = n_2;
-      s_at[3 * lane + step] = s_found[3 * lane + place_1];
-      n_2 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n_2), 1), way != 0 ? 1 : 0);
+    for (int step = 0; step < 3; ++step) {
+      const int way = ways[7 * lane + place_1];
+      route[3 * lane + step] = n_3;
+      s_at[3 * lane + step] = s_found[7 * lane + place_1];
+      n_3 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n_3), 1), way != 0 ? 1 : 0);
       place_1 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(place_1, 2), 1), way);
     }
-    reached[lane] = n_2;
-  }
-  __syncthreads();
-  const int item_1 = subgroup;
-  if (item_1 < 2) {
-    const int tree_1 = item_1;
-    const int place_2 = 0;
-    const int n_3 = reached[tree_1];
-    float sum_part_1 = 0.0f;
-    for (int i_1 = subgroup_lane; i_1 < 6; i_1 += 32) {
-      sum_part_1 = fmaf(x[6 * row + i_1], w1[6 * n_3 + 42 * tree_1 + i_1], sum_part_1);
-    }
-    const float sum_1 = espalier::warp_add(sum_part_1);
-    const float s_1 = sum_1 + b1[n_3 + 7 * tree_1];
-    if (subgroup_lane == 0) {
-      ways[place_2 + 3 * tree_1] = (int)(s_1 > threshold[n_3 + 7 * tree_1]);
-      s_found[place_2 + 3 * tree_1] = s_1;
-    }
-  }
-  __syncthreads();
-  if (shared) {
-    int n_4 = reached[lane];
-    int place_3 = 0;
-    for (int step_1 = 0; step_1 < 1; ++step_1) {
-      const int way_1 = ways[3 * lane + place_3];
-      route[3 * lane + step_1 + 2] = n_4;
-      s_at[3 * lane + step_1 + 2] = s_found[3 * lane + place_3];
-      n_4 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(2, n_4), 1), way_1 != 0 ? 1 : 0);
-      place_3 = espalier::wrapping_add(espalier::wrapping_add(espalier::wrapping_mul(place_3, 2), 1), way_1);
-    }
-    reached[lane] = n_4;
+    reached[lane] = n_3;
   }
   __syncthreads();
   if (lane < 6) {
@@ -111,9 +82,9 @@ extern "C" __global__ void __launch_bounds__(256) k0_few(
   __syncthreads();
   if (lane < 5) {
     float walked = 0.0f;
-    for (int tree_2 = 0; tree_2 < 2; ++tree_2) {
+    for (int tree_1 = 0; tree_1 < 2; ++tree_1) {
       for (int level = 0; level < 3; ++level) {
-        walked = fmaf(yielded[3 * tree_2 + level], w2[lane + 35 * tree_2 + 5 * route[3 * tree_2 + level]], walked);
+        walked = fmaf(yielded[3 * tree_1 + level], w2[lane + 35 * tree_1 + 5 * route[3 * tree_1 + level]], walked);
       }
     }
     y[lane + 5 * row] = walked;

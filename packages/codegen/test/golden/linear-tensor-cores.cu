@@ -76,8 +76,10 @@ extern "C" __global__ void __launch_bounds__(64) k0(
     int T
 ) {
   float sums[16];
-  __shared__ __align__(16) float x_tile[640];
-  __shared__ __align__(16) float w_tile[640];
+  __shared__ __align__(16) float x_tile[1280];
+  __shared__ __align__(16) float w_tile[1152];
+  float x_ahead[8];
+  float w_ahead[8];
   float c[16];
   unsigned a[4];
   unsigned b_1[8];
@@ -85,41 +87,73 @@ extern "C" __global__ void __launch_bounds__(64) k0(
   const int subgroup = (int)(threadIdx.x / 32);
   const int subgroup_lane = (int)(threadIdx.x % 32);
   const int tile = (int)blockIdx.x;
+  #pragma unroll
+  for (int part = 0; part < 8; ++part) {
+    const int id = part * 64 + lane;
+    const int row = id / 16;
+    const int along = id % 16;
+    x_ahead[part] = along < 5 ? x[5 * min(tile * 32 + row, T - 1) + min(along, 4)] : 0.0f;
+  }
+  #pragma unroll
+  for (int part_1 = 0; part_1 < 8; ++part_1) {
+    const int id_1 = part_1 * 64 + lane;
+    const int column = id_1 / 16;
+    const int along_1 = id_1 % 16;
+    w_ahead[part_1] = along_1 < 5 ? w[min(along_1, 4) + 5 * min(column, 8)] : 0.0f;
+  }
   for (float& each : c) each = 0;
   for (int depth = 0; depth < 5; depth += 16) {
-    for (int part = 0; part < 8; ++part) {
-      const int id = part * 64 + lane;
-      const int row = id / 16;
-      const int along = id % 16;
-      x_tile[along + 20 * row] = espalier::f32_to_tf32(depth + along < 5 ? x[min(depth + along, 4) + 5 * min(tile * 32 + row, T - 1)] : 0.0f);
+    const int turn = depth / 16 % 2;
+    #pragma unroll
+    for (int part_2 = 0; part_2 < 8; ++part_2) {
+      const int id_2 = part_2 * 64 + lane;
+      const int row_1 = id_2 / 16;
+      const int along_2 = id_2 % 16;
+      x_tile[640 * turn + along_2 + 20 * row_1] = espalier::f32_to_tf32(x_ahead[part_2]);
     }
-    for (int part_1 = 0; part_1 < 8; ++part_1) {
-      const int id_1 = part_1 * 64 + lane;
-      const int column = id_1 / 16;
-      const int along_1 = id_1 % 16;
-      w_tile[along_1 + 20 * column] = espalier::f32_to_tf32(depth + along_1 < 5 ? w[min(depth + along_1, 4) + 5 * min(column, 8)] : 0.0f);
+    #pragma unroll
+    for (int part_3 = 0; part_3 < 8; ++part_3) {
+      const int id_3 = part_3 * 64 + lane;
+      const int column_1 = id_3 / 16;
+      const int along_3 = id_3 % 16;
+      w_tile[16 * turn + along_3 + 36 * column_1] = espalier::f32_to_tf32(w_ahead[part_3]);
     }
     __syncthreads();
+    if (depth + 16 < 5) {
+      #pragma unroll
+      for (int part_4 = 0; part_4 < 8; ++part_4) {
+        const int id_4 = part_4 * 64 + lane;
+        const int row_2 = id_4 / 16;
+        const int along_4 = id_4 % 16;
+        x_ahead[part_4] = depth + 16 + along_4 < 5 ? x[min(depth + 16 + along_4, 4) + 5 * min(tile * 32 + row_2, T - 1)] : 0.0f;
+      }
+      #pragma unroll
+      for (int part_5 = 0; part_5 < 8; ++part_5) {
+        const int id_5 = part_5 * 64 + lane;
+        const int column_2 = id_5 / 16;
+        const int along_5 = id_5 % 16;
+        w_ahead[part_5] = depth + 16 + along_5 < 5 ? w[min(depth + 16 + along_5, 4) + 5 * min(column_2, 8)] : 0.0f;
+      }
+    }
     for (int i = 0; i < 16; i += 8) {
-      espalier::load_a_k8_tf32_bits(a, &x_tile[320 * subgroup + i], 20, 1);
-      espalier::load_b_k8_tf32_bits(b_1, &w_tile[i], 1, 20);
-      espalier::load_b_k8_tf32_bits(b_1 + 2, &w_tile[i + 160], 1, 20);
-      espalier::load_b_k8_tf32_bits(b_1 + 4, &w_tile[i + 320], 1, 20);
-      espalier::load_b_k8_tf32_bits(b_1 + 6, &w_tile[i + 480], 1, 20);
+      espalier::load_a_k8_tf32_bits(a, &x_tile[320 * subgroup + i + 640 * turn], 20, 1);
+      espalier::load_b_k8_tf32_bits(b_1, &w_tile[i + 16 * turn], 1, 36);
+      espalier::load_b_k8_tf32_bits(b_1 + 2, &w_tile[i + 16 * turn + 288], 1, 36);
+      espalier::load_b_k8_tf32_bits(b_1 + 4, &w_tile[i + 16 * turn + 576], 1, 36);
+      espalier::load_b_k8_tf32_bits(b_1 + 6, &w_tile[i + 16 * turn + 864], 1, 36);
       espalier::mma_k8_tf32(c, a, b_1);
       espalier::mma_k8_tf32(c + 4, a, b_1 + 2);
       espalier::mma_k8_tf32(c + 8, a, b_1 + 4);
       espalier::mma_k8_tf32(c + 12, a, b_1 + 6);
     }
-    __syncthreads();
   }
   #pragma unroll
   for (int each = 0; each < 16; ++each) sums[each] = c[each];
   #pragma unroll
   for (int r = 0; r < 1; ++r) {
     #pragma unroll
-    for (int turn = 0; turn < 2; ++turn) {
-      const int t = tile * 32 + (subgroup * 16 + r * 16 + (turn * 8 + subgroup_lane / 4));
+    for (int turn_1 = 0; turn_1 < 2; ++turn_1) {
+      const int t = tile * 32 + (subgroup * 16 + r * 16 + (turn_1 * 8 + subgroup_lane / 4));
       if (t < T) {
         #pragma unroll
         for (int c_1 = 0; c_1 < 4; ++c_1) {
@@ -127,7 +161,7 @@ extern "C" __global__ void __launch_bounds__(64) k0(
           #pragma unroll
           for (int i_1 = 0; i_1 < 2; ++i_1) {
             if (first + i_1 < 9) {
-              y[9 * t + first + i_1] = sums[16 * r + 2 * turn + 4 * c_1 + i_1] + b[first + i_1];
+              y[9 * t + first + i_1] = sums[16 * r + 2 * turn_1 + 4 * c_1 + i_1] + b[first + i_1];
             }
           }
         }

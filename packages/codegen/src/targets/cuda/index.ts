@@ -10,7 +10,7 @@ import { cudaDefaults, PRIVATE_BYTES, productsOf, RUN, SHARED_BYTES, WARP, WARPS
 import { checkLimits, gatherThreads, nameCollectives } from './legalise.ts';
 import { printModule } from './print.ts';
 import { countRounds } from './rounds.ts';
-import { SUBTREES, tilesFor, WALKS } from './tiles.ts';
+import { SHARING, SUBTREES, tilesFor, WALKS } from './tiles.ts';
 
 export { CudaRefusal } from './legalise.ts';
 
@@ -29,11 +29,11 @@ export const cuda: Target = {
   name: 'cuda',
   extension: 'cu',
   defaults: cudaDefaults,
-  variants: (unit, capabilities) => laneVariants(unit, tilesFor(productsOf(capabilities)), SUBTREES, WALKS),
-  schedule: (unit, kernel) => {
+  variants: (unit, capabilities) => laneVariants(unit, tilesFor(productsOf(capabilities)), SUBTREES, WALKS, SHARING),
+  schedule: (unit, kernel, _, form) => {
     // Written for workgroups already; what its lanes go over may still be dealt out in runs.
     if (kernel.workgroup !== undefined) return runSteps(kernel, machine);
-    return unit.kind === 'generic' ? spreadSchedule(kernel, machine) : laneSchedule(kernel, machine);
+    return unit.kind === 'generic' ? spreadSchedule(kernel, machine) : laneSchedule(kernel, machine, form);
   },
   legalise: () => [
     { name: 'cuda-threads', run: gatherThreads },

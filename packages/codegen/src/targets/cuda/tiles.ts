@@ -1,6 +1,6 @@
 /** The sizes in which a GPU is given work: tiles of dense products, by lanes or tensor cores, and walks of few rows. */
 import type { HeldTile, MmaPrecision } from '../../kernel-ir/types.ts';
-import type { SubtreeChoice, TileChoice } from '../../schedule/auto-lanes.ts';
+import type { SharingChoice, SubtreeChoice, TileChoice } from '../../schedule/auto-lanes.ts';
 import type { Form, Tile } from '../../target.ts';
 import { SHARED_BYTES, WARP } from './capabilities.ts';
 
@@ -13,16 +13,19 @@ const TILES: readonly TileChoice[] = [
   {
     from: 8,
     columns: 8,
+    tiles: 48,
     tile: { rows: 32, columns: 32, depth: 16, laneRows: 4, laneColumns: 4, subgroups: 2, lanes: WARP },
   },
   {
     from: 64,
     columns: 64,
+    tiles: 90,
     tile: { rows: 64, columns: 64, depth: 16, laneRows: 4, laneColumns: 4, subgroups: 8, lanes: WARP, stages: 2 },
   },
   {
     from: 512,
     columns: 256,
+    tiles: 192,
     mostSums: 1,
     // So many registers a lane that few warps are there to hide each other's reads: the next stretch is read ahead.
     tile: { rows: 128, columns: 64, depth: 16, laneRows: 8, laneColumns: 8, subgroups: 4, lanes: WARP, stages: 2 },
@@ -30,6 +33,7 @@ const TILES: readonly TileChoice[] = [
   {
     from: 4096,
     columns: 256,
+    tiles: 400,
     mostSums: 1,
     tile: { rows: 128, columns: 128, depth: 16, laneRows: 8, laneColumns: 8, subgroups: 8, lanes: WARP, stages: 2 },
   },
@@ -47,13 +51,25 @@ function matrixTiles(precision: MmaPrecision): readonly TileChoice[] {
   });
   return [
     { from: 8, columns: 8, tile: tile(32, 32, 16, 2, 1) },
-    { from: 8, columns: 64, tile: tile(32, 64, 32, 4, 2) },
-    { from: 64, columns: 64, mostSums: 1, tile: tile(64, 64, isTf32 ? 32 : 64, 4, 2) },
-    { from: 64, columns: 64, tile: tile(64, 64, isTf32 ? 16 : 32, 4, 2) },
+    { from: 8, columns: 64, tiles: 24, tile: tile(32, 64, 32, 4, 2) },
+    { from: 64, columns: 64, tiles: 40, mostSums: 1, tile: tile(64, 64, isTf32 ? 32 : 64, 4, 2) },
+    { from: 64, columns: 64, tiles: 40, tile: tile(64, 64, isTf32 ? 16 : 32, 4, 2) },
     // Four warps of 64 x 64 each: as much from a byte of workgroup memory as registers allow, and still two of them at a time.
-    { from: 2048, columns: 256, mostSums: 1, tile: isTf32 ? tile(128, 128, 16, 8, 4) : tile(128, 128, 32, 4, 2) },
+    {
+      from: 2048,
+      columns: 256,
+      tiles: 256,
+      mostSums: 1,
+      tile: isTf32 ? tile(128, 128, 16, 8, 4) : tile(128, 128, 32, 4, 2),
+    },
   ];
 }
+
+/** Queries of an attention that a warp takes at once: each key then serves all of them. With few, more warps are wanted. */
+export const SHARING: readonly SharingChoice[] = [
+  { from: 0, together: 2 },
+  { from: 8192, together: 8 },
+];
 
 /** Walks row by row: what they yield is summed after them, when no read waits for another. */
 export const WALKS: Form = { form: 'rows', together: 1, deferred: true };
