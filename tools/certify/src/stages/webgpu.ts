@@ -25,6 +25,11 @@ async function describe({ gpu }: Dawn): Promise<Figures> {
   const adapter = await gpu.requestAdapter();
   if (!adapter) throw new Error('Dawn is here, but Vulkan shows no adapter');
   const { vendor, architecture, device, description } = adapter.info;
+  const drivers = process.env['VK_DRIVER_FILES'] ?? '';
+  if (drivers === '' && /swiftshader|llvmpipe/i.test(`${device} ${description}`))
+    throw new Error(
+      `there is only a software adapter, ${description}; --vulkan-icd names a driver that is to be taken all the same`,
+    );
   return {
     ...{ vendor, architecture, device, description },
     features: [...adapter.features].sort().join(' '),
@@ -32,7 +37,7 @@ async function describe({ gpu }: Dawn): Promise<Figures> {
     workgroupThreads: adapter.limits.maxComputeInvocationsPerWorkgroup,
     storageBuffers: adapter.limits.maxStorageBuffersPerShaderStage,
     bindingBytes: adapter.limits.maxStorageBufferBindingSize,
-    drivers: process.env['VK_DRIVER_FILES'] ?? '',
+    drivers,
   };
 }
 
