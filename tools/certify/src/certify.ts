@@ -52,7 +52,8 @@ export async function certify(
     format: 'espalier-certification',
     version: REPORT_VERSION,
     date: new Date().toISOString(),
-    command: process.argv.slice(2),
+    // Without the bundle's folder, which the starting script puts first.
+    command: process.argv.slice(3),
     generator: GENERATOR,
     machine: {
       node: process.versions.node,

@@ -37,7 +37,8 @@ async function describe({ gpu }: Dawn): Promise<Figures> {
     workgroupThreads: adapter.limits.maxComputeInvocationsPerWorkgroup,
     storageBuffers: adapter.limits.maxStorageBuffersPerShaderStage,
     bindingBytes: adapter.limits.maxStorageBufferBindingSize,
-    drivers,
+    // Folders say something of one machine only.
+    drivers: drivers.replace(/[^:]*\//g, ''),
   };
 }
 
