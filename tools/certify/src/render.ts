@@ -127,6 +127,26 @@ function timingLines(checks: readonly Check[]): readonly string[] {
   return lines;
 }
 
+const PART = 'part.';
+
+/** Where graphs spend their time: shares of nodes of a kind, the largest first. */
+function partLines(checks: readonly Check[]): readonly string[] {
+  const rows = checks.flatMap(({ name, figures = {} }) => {
+    const parts = Object.entries(figures)
+      .flatMap(([key, value]) =>
+        key.startsWith(PART) && typeof value === 'number' ? [[key.slice(PART.length), value] as const] : [],
+      )
+      .sort(([, a], [, b]) => b - a);
+    const all = parts.reduce((sum, [, value]) => sum + value, 0);
+    const told = parts.slice(0, MOST_PARTS).map(([part, value]) => `${part} ${digits((100 * value) / all)} %`);
+    return parts.length > 1 ? [[name, digits(1000 * all), told.join(', ')]] : [];
+  });
+  if (rows.length === 0) return [];
+  const table = markdownTable(['', 'µs, an event after each launch', 'of which'], rows);
+  return ['', '## Where graphs spend their time', '', ...table];
+}
+const MOST_PARTS = 8;
+
 /** What the WebGPU stage ran on. */
 function adapterLines(checks: readonly Check[]): readonly string[] {
   const adapter = checks.find(({ name, figures }) => name === 'adapter' && figures !== undefined);
@@ -153,6 +173,7 @@ export function markdownOf(report: ReadReport): string {
       ? ['', '## What the timings come to', '', ...markdownTable(ratioHead, ratioRows(ratios))]
       : []),
     ...timingLines(checks),
+    ...partLines(checks),
     ...adapterLines(checks),
     '',
   ].join('\n');

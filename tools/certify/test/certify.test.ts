@@ -162,6 +162,12 @@ describe.skipIf(noCompiler)(`a certification on the fake driver${noCompiler ? ` 
     expect(by('espalier').map(({ subject }) => subject?.work)).toEqual(
       expect.arrayContaining(['tree 1x11 of 768, f16 weights', 'UltraFastBERT-1x11-shaped', 'tiny-ultrafastbert']),
     );
+    const whole = by('espalier').find(({ subject }) => subject?.work === 'UltraFastBERT-1x11-shaped');
+    expect(Object.keys(whole?.figures ?? {}).filter((name) => name.startsWith('part.'))).toEqual(
+      ['q', 'k', 'v', 'attention', 'projected', 'attended add', 'attended norm', 'fff', 'fff add', 'fff norm'].map(
+        (part) => `part.${part}`,
+      ),
+    );
     // A tree and its half, both with one token, 12 products, one pair of encoders.
     expect(report.ratios).toHaveLength(12 + 2 + 2 + 1);
     expect(text).toMatch(/UltraFastBERT-1x11-shaped: speed, BERT-base-shaped being 1 +f32 +128/);

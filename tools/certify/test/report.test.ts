@@ -68,6 +68,7 @@ const report: ReadReport = {
           outcome: 'passed',
           figures: { byClock: 1.5, lowByClock: 1, highByClock: 2, dispatches: 50 },
         },
+        { name: 'whole', outcome: 'passed', figures: { 'part.ff': 0.001, 'part.attention': 0.003 } },
         { name: 'adapter', outcome: 'passed', figures: { vendor: 'nvidia', device: '', description: 'NVIDIA H100' } },
       ],
     },
@@ -87,13 +88,14 @@ describe('a rendered report', () => {
       '| driver | 580.95.05, CUDA 13.0 |',
       '| command | `certify --output cert.json --quick` |',
       '| certified | no |',
-      '| bench | failed | 3 | 0 | 1 | 12.3 |',
+      '| bench | failed | 4 | 0 | 1 | 12.3 |',
       '- bench: ended by SIGKILL',
       '- bench, cuBLASLt: skipped; no such library',
       '| a \\| b | bf16 | 16 | 10 | 20 | 2 | ≥ 0.8, met |',
       '| one token | f32 | 1 | 7 |  |  | ≤ 6, missed |',
       '| dense, f32, 1 token | 5.12 | 10 (9, 20) | 5.12 | 0.922 |  |  |  |',
       '| tiny, WebGPU | 1500 (1000, 2000) |  | 50 |  |',
+      '| whole | 4 | attention 75 %, ff 25 % |',
       '- vendor: nvidia',
     ])
       expect(page.split('\n')).toContain(line);

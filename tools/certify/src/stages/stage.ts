@@ -27,13 +27,14 @@ export async function attempt(
   otherwise: 'failed' | 'skipped' = 'failed',
 ): Promise<boolean> {
   context.say(name);
-  const about = subject ? { name, subject } : { name };
+  const start = performance.now();
+  const about = () => ({ name, ...(subject ? { subject } : {}), seconds: (performance.now() - start) / 1000 });
   try {
     const figures = await body();
-    context.report({ ...about, outcome: 'passed', ...(figures ? { figures } : {}) });
+    context.report({ ...about(), outcome: 'passed', ...(figures ? { figures } : {}) });
     return true;
   } catch (error) {
-    context.report({ ...about, outcome: otherwise, detail: error instanceof Error ? error.message : String(error) });
+    context.report({ ...about(), outcome: otherwise, detail: error instanceof Error ? error.message : String(error) });
     return false;
   }
 }
