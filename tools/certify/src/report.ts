@@ -28,7 +28,12 @@ export interface Check {
   readonly outcome: 'passed' | 'failed' | 'skipped';
   /** What went wrong, or why it was left out. */
   readonly detail?: string;
-  /** Figures, where there are any: milliseconds by device events unless their name says otherwise, and counts. */
+  /** How long all of it took by the clock, setting up included. */
+  readonly seconds?: number;
+  /**
+   * Figures, where there are any: milliseconds by device events unless their name says otherwise, and counts. Of a graph, `part.X` is
+   * what its nodes X take together in a run with an event after every launch.
+   */
   readonly figures?: Figures;
 }
 

@@ -1,8 +1,10 @@
 /** The bundle, unpacked elsewhere and run with an empty environment; and a certification on the fake driver, from end to end. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,6 +15,7 @@ import {
   noNvcc,
   writeFakeNvcc,
 } from '../../../packages/runtime-cuda/test/support/fake.ts';
+import { ORT_FOLDER } from '../src/bundle/layout.ts';
 import { makeBundle } from '../src/bundle/main.ts';
 import { parseOptions } from '../src/options.ts';
 import type { CertificationReport } from '../src/report.ts';
@@ -50,6 +53,7 @@ describe('the command line', () => {
       quick: true,
     });
     expect(parseOptions(['--help'], '/b')).toBeUndefined();
+    expect(parseOptions(['--vulkan-icd', '/icd.json'], '/b')).toMatchObject({ vulkanIcd: '/icd.json' });
     for (const args of [['--only', 'nothing'], ['--device', 'x'], ['--device'], ['more']])
       expect(() => parseOptions(args, '/b')).toThrow(/there is no|takes a number|needs a value/);
   });
@@ -91,6 +95,10 @@ describe.skipIf(noBundle)(`a bundle${noBundle ? ` (${noBundle})` : ''}`, () => {
   });
 });
 
+/** The software driver that comes with Chromium: an adapter for machines without one. */
+const software = '/usr/lib/chromium/vk_swiftshader_icd.json';
+const noSoftware = existsSync(software) ? undefined : 'no SwiftShader beside a Chromium';
+
 describe.skipIf(noCompiler)(`a certification on the fake driver${noCompiler ? ` (${noCompiler})` : ''}`, () => {
   let fake: FakeDriver;
   let root: string;
@@ -104,6 +112,11 @@ describe.skipIf(noCompiler)(`a certification on the fake driver${noCompiler ? ` 
       recursive: true,
     });
     await writeFakeNvcc(root);
+    const ort = dirname(createRequire(import.meta.url).resolve('onnxruntime-web'));
+    await symlink(ort, join(root, ORT_FOLDER));
+    const source = fileURLToPath(new URL('./fake-cublas.c', import.meta.url));
+    const flags = ['-O1', '-shared', '-fPIC', '-o', join(root, 'libcublasLt.so.13')];
+    await promisify(execFile)('gcc', [...flags, source, fake.library]);
   });
   afterAll(async () => {
     await fake?.[Symbol.asyncDispose]();
@@ -123,11 +136,12 @@ describe.skipIf(noCompiler)(`a certification on the fake driver${noCompiler ? ` 
       ...args,
     ];
     const PATH = `${root}:${process.env['PATH']}`;
-    return run(process.execPath, given, root, { PATH, XDG_CACHE_HOME: join(root, 'cache'), HOME: root, ...env });
+    const usual = { PATH, LD_LIBRARY_PATH: root, XDG_CACHE_HOME: join(root, 'cache'), HOME: root };
+    return run(process.execPath, given, root, { ...usual, ...env });
   };
 
-  it('passes where the kernels are right', { timeout: 600_000 }, async () => {
-    const { code, text } = await certify([]);
+  it('passes where the kernels are right, and compares what it timed', { timeout: 600_000 }, async () => {
+    const { code, text } = await certify(['--only', 'conformance,models,bench']);
     const report = await reportIn(root);
     expect(
       report.stages.flatMap((s) => [s.error ?? [], s.checks.filter((c) => c.outcome === 'failed')]).flat(),
@@ -141,8 +155,58 @@ describe.skipIf(noCompiler)(`a certification on the fake driver${noCompiler ? ` 
       ['bench', 'passed'],
     ]);
     for (const stage of report.stages) expect(stage.checks.length).toBeGreaterThan(1);
+    const by = (who: string) => report.stages[2]?.checks.filter(({ subject }) => subject?.by === who) ?? [];
+    expect(by('cuBLASLt')).toHaveLength(12);
+    for (const { name, figures } of [...by('cuBLASLt'), ...by('espalier')])
+      expect(figures, name).toMatchObject({ median: expect.any(Number), backToBack: expect.any(Number) });
+    expect(by('espalier').map(({ subject }) => subject?.work)).toEqual(
+      expect.arrayContaining(['tree 1x11 of 768, f16 weights', 'UltraFastBERT-1x11-shaped', 'tiny-ultrafastbert']),
+    );
+    const whole = by('espalier').find(({ subject }) => subject?.work === 'UltraFastBERT-1x11-shaped');
+    expect(Object.keys(whole?.figures ?? {}).filter((name) => name.startsWith('part.'))).toEqual(
+      ['q', 'k', 'v', 'attention', 'projected', 'attended add', 'attended norm', 'fff', 'fff add', 'fff norm'].map(
+        (part) => `part.${part}`,
+      ),
+    );
+    // A tree and its half, both with one token, 12 products, one pair of encoders.
+    expect(report.ratios).toHaveLength(12 + 2 + 2 + 1);
+    expect(text).toMatch(/UltraFastBERT-1x11-shaped: speed, BERT-base-shaped being 1 +f32 +128/);
     const skipped = report.stages.flatMap((stage) => stage.checks.filter((check) => check.outcome === 'skipped'));
     expect(skipped.every((check) => (check.detail ?? '') !== '')).toBe(true);
+  });
+
+  it.skipIf(noSoftware)(
+    `does WebGPU on a driver that was named${noSoftware ? ` (${noSoftware})` : ''}`,
+    {
+      timeout: 600_000,
+    },
+    async () => {
+      const { code, text } = await certify(['--only', 'webgpu', '--vulkan-icd', software]);
+      const report = await reportIn(root);
+      const [stage] = report.stages;
+      expect(
+        stage?.checks.filter(({ outcome }) => outcome === 'failed'),
+        text,
+      ).toEqual([]);
+      expect([code, stage?.outcome]).toEqual([0, 'passed']);
+      expect(stage?.checks[0]).toMatchObject({ name: 'adapter', figures: { architecture: 'swiftshader' } });
+      const names = stage?.checks.map(({ name }) => name).join('\n');
+      for (const part of [/^plain: /m, /^subgroups: /m, /^webgpu:plain: golden/m, /^onnxruntime-web, .* plain/m])
+        expect(names).toMatch(part);
+      expect(report.ratios).toMatchObject([{ tokens: 14, chosen: expect.stringMatching(/^(exported|plain)$/) }]);
+    },
+  );
+
+  it('skips WebGPU with the reason where a driver is no driver, and is certified all the same', {
+    timeout: 600_000,
+  }, async () => {
+    const { code } = await certify(['--only', 'webgpu', '--vulkan-icd', '/nowhere/icd.json']);
+    const report = await reportIn(root);
+    expect(code).toBe(0);
+    expect(report).toMatchObject({ certified: true, stages: [{ name: 'webgpu', outcome: 'skipped' }] });
+    expect(report.stages[0]?.checks).toMatchObject([
+      { name: 'adapter, /nowhere/icd.json', outcome: 'skipped', detail: expect.stringMatching(/./) },
+    ]);
   });
 
   it('keeps what it has where a stage dies', { timeout: 600_000 }, async () => {

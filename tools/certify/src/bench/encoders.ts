@@ -66,8 +66,8 @@ export async function timeEncoder(
         await checkRepeats(instance, graph, { inputs });
         const timing = await tools.stopwatch.measure(watched.timed);
         const per = { flops: flopsOf(encoder) };
-        const launches = await watched.launches();
-        return { ...timing, ...rates(timing.backToBack, tokens, per), error, launches, batch, layers };
+        const parts = await watched.parts();
+        return { ...timing, ...rates(timing.backToBack, tokens, per), error, batch, layers, ...parts };
       });
     }
   }

@@ -20,12 +20,18 @@ export interface BenchTools {
   readonly attempt: (subject: Subject, body: () => Promise<Figures>) => Promise<boolean>;
 }
 
+/** A device that is watched: what was prepared on it last can be timed. */
+export interface Watched extends Device {
+  readonly timed: TimedSteps;
+  readonly launches: () => Promise<number>;
+  /** Figures `launches` and `part.X`: milliseconds of nodes of one kind, by the last word of their names, in a run with events between launches. */
+  readonly parts: () => Promise<Figures>;
+}
+
 /** The same device; buffers begin as NaN, and the submission prepared last is kept, to time it. */
-export function watching(
-  device: Device,
-): Device & { readonly timed: TimedSteps; readonly launches: () => Promise<number> } {
-  let last: CudaSubmission | undefined;
-  const submission = (): CudaSubmission => {
+export function watching(device: Device): Watched {
+  let last: { readonly submission: CudaSubmission; readonly labels: readonly string[] } | undefined;
+  const prepared = (): { readonly submission: CudaSubmission; readonly labels: readonly string[] } => {
     if (!last) throw new Error('nothing was prepared on this device');
     return last;
   };
@@ -38,13 +44,33 @@ export function watching(
     },
     prepare: (launches) => {
       const submission = device.prepare(launches);
-      last = submission instanceof CudaSubmission ? submission : undefined;
+      // As the submission leaves them out.
+      const labels = launches.filter(({ grid }) => grid !== 0).map(({ label }) => label);
+      last = submission instanceof CudaSubmission ? { submission, labels } : undefined;
       return submission;
     },
-    timed: (count, step) => submission().timedSteps(count, step),
-    launches: async () => (await submission().timings()).length,
+    timed: (count, step) => prepared().submission.timedSteps(count, step),
+    launches: async () => (await prepared().submission.timings()).length,
+    parts: async () => {
+      const { submission, labels } = prepared();
+      const timings = await submission.timings();
+      const parts: Record<string, number> = {};
+      for (const [i, milliseconds] of timings.entries()) {
+        const name = `part.${kindOf(labels[i] ?? '')}`;
+        parts[name] = (parts[name] ?? 0) + milliseconds;
+      }
+      return { launches: timings.length, ...parts };
+    },
   };
 }
+
+/** Names of nodes tell their place first: "layers.3.attention.output", "11.ffn". */
+const kindOf = (label: string): string =>
+  label
+    .split('.')
+    .filter((word) => !/^\d+$/.test(word))
+    .slice(-2)
+    .join(' ') || label;
 
 /** Microseconds a token. */
 export const microseconds = (milliseconds: number, tokens: number): number => (1000 * milliseconds) / tokens;

@@ -35,11 +35,11 @@ export async function timeModel(tools: BenchTools, folder: string, batches: read
     await tools.attempt({ by: 'espalier', work, precision: 'f32', tokens }, async () => {
       await checkRepeats(graph, mapped.graph, fed);
       const timing = await tools.stopwatch.measure(watched.timed);
-      const launches = await watched.launches();
+      const parts = await watched.parts();
       const start = performance.now();
       for (let i = 0; i < CLOCK_RUNS; i++) await graph.run(fed);
       const byClock = (performance.now() - start) / CLOCK_RUNS;
-      return { ...timing, microsecondsPerToken: microseconds(timing.backToBack, tokens), launches, byClock, batch };
+      return { ...timing, microsecondsPerToken: microseconds(timing.backToBack, tokens), byClock, batch, ...parts };
     });
   }
 }

@@ -29,8 +29,8 @@ exec "$here/bin/node" "$here/lib/main.js" "$here" "$@"
 const README = `Espalier: certifying a GPU machine
 
 Run ./certify. It needs x64 Linux with glibc and the NVIDIA driver; no network, no CUDA toolkit, nothing installed. It runs the
-conformance suite, the bundled models and timings on the first CUDA device, and WebGPU where Vulkan has an adapter; it writes certification.json into the current
-folder: bring that file back. ./certify --help lists the options.
+conformance suite, the bundled models and timings on the first CUDA device, then WebGPU where Vulkan has an adapter, and writes
+certification.json into the current folder: bring that file back. ./certify --help lists the options.
 `;
 
 /** What to make of it. */

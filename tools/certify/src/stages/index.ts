@@ -27,7 +27,7 @@ export const stages: Readonly<Record<string, StageEntry>> = {
   bench: { run: bench, minutes: 20 },
   webgpu: {
     run: webgpu,
-    minutes: 20,
+    minutes: 10,
     optional: {
       needs: ADAPTER,
       environments: ({ root, vulkanIcd }, scratch) =>

@@ -18,21 +18,23 @@ export interface StageContext {
 /** One part of a certification. Rejects only where nothing more can be tried. */
 export type Stage = (context: StageContext) => Promise<void>;
 
-/** Tries something, a timing where it has a `subject`: passed with its figures, or failed with its error. */
+/** Tries something, a timing where it has a `subject`: passed with its figures, or `otherwise` with its error. */
 export async function attempt(
   context: StageContext,
   name: string,
   body: () => Promise<Figures | undefined>,
   subject?: Subject,
+  otherwise: 'failed' | 'skipped' = 'failed',
 ): Promise<boolean> {
   context.say(name);
-  const about = subject ? { name, subject } : { name };
+  const start = performance.now();
+  const about = () => ({ name, ...(subject ? { subject } : {}), seconds: (performance.now() - start) / 1000 });
   try {
     const figures = await body();
-    context.report({ ...about, outcome: 'passed', ...(figures ? { figures } : {}) });
+    context.report({ ...about(), outcome: 'passed', ...(figures ? { figures } : {}) });
     return true;
   } catch (error) {
-    context.report({ ...about, outcome: 'failed', detail: error instanceof Error ? error.message : String(error) });
+    context.report({ ...about(), outcome: otherwise, detail: error instanceof Error ? error.message : String(error) });
     return false;
   }
 }

@@ -19,6 +19,18 @@ export interface Dawn {
 }
 
 let opened: Dawn | undefined;
+const kept: GPU[] = [];
+
+/** Dawn keeps f16 from NVIDIA's driver unless it is told. */
+export const F16_ON_NVIDIA = 'vulkan_enable_f16_on_nvidia';
+
+/** Another WebGPU in this process, with one of Dawn's own features. Rejects as `openDawnHere`. */
+export async function dawnWith(feature: string): Promise<GPU> {
+  const { create } = (await import(packageName)) as DawnPackage;
+  const gpu = create([`enable-dawn-features=${feature}`]);
+  kept.push(gpu);
+  return gpu;
+}
 
 /** Opens it once. Rejects with what Node says where the package is missing or does not load. */
 export async function openDawnHere(): Promise<Dawn> {
