@@ -29,8 +29,16 @@ export const withoutFolders = (command: readonly string[]): readonly string[] =>
     return i === 0 ? [] : [part.slice(part.lastIndexOf('/') + 1)];
   });
 
+/** Folders in which programs work or were built, in texts that libraries wrote: they say something of one machine only. */
+const FOLDERS = /(?:\/tmp|\/home|\/root)(?:\/[\w.+-]+)*\//g;
+
 /** The report without what only concerns the machine's folders. */
-export const kept = (report: ReadReport): ReadReport => ({ ...report, command: withoutFolders(report.command) });
+export function kept(report: ReadReport): ReadReport {
+  const texts = JSON.parse(JSON.stringify(report), (_key, value: unknown) =>
+    typeof value === 'string' ? value.replace(FOLDERS, '') : value,
+  ) as ReadReport;
+  return { ...texts, command: withoutFolders(report.command) };
+}
 
 const number = (check: Check, name: string): number | undefined => {
   const value = check.figures?.[name];
