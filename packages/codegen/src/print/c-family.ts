@@ -105,8 +105,7 @@ export interface Dialect {
   store(s: StmtOf<'store'>, index: Text, value: Text): string;
   barrier(scope: 'workgroup' | 'subgroup'): string;
   check(condition: Text, fault: number): string;
-  /** `index` is physical; null for `zero`. */
-  fragment(s: StmtOf<'fragment'>, print: (e: Expr) => Text): readonly string[];
+  fragment(s: StmtOf<'fragment'>): readonly string[];
   mma(s: StmtOf<'mma'>): readonly string[];
 }
 
@@ -189,7 +188,7 @@ function printStatement(s: Stmt, d: Dialect, indent: string): readonly string[] 
     case 'check':
       return line(d.check(print(s.condition), s.fault));
     case 'fragment':
-      return d.fragment(s, print).map((text) => indent + text);
+      return d.fragment(s).map((text) => indent + text);
     case 'mma':
       return d.mma(s).map((text) => indent + text);
     case 'comment':

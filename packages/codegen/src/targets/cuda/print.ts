@@ -24,15 +24,14 @@ import {
 } from '../../print/c-family.ts';
 import type { Capabilities } from '../../target.ts';
 import { WARP } from './capabilities.ts';
-import { type Block, blockOf, type Fragment, fragmentsOf, matrixHelpers } from './fragments.ts';
+import { matrixHelpers } from './fragments.ts';
 import { Preamble } from './helper.ts';
-import { CudaRefusal } from './legalise.ts';
 import { writeLiteral, writeMask } from './literals.ts';
 import { Identifiers } from './names.ts';
 import { member, typeName, writeFold, writeOp, writeVectorOp, writeWarpFold } from './ops.ts';
 import { dataIn } from './overflow.ts';
 import { helpers } from './preamble.ts';
-import { HELD } from './tiles.ts';
+import { MatrixPrinter } from './print-matrix.ts';
 
 type Of<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
 type StmtOf<K extends Stmt['kind']> = Extract<Stmt, { kind: K }>;
@@ -65,7 +64,7 @@ class CudaDialect implements Dialect {
   readonly #preamble: Preamble;
   readonly #identifiers: Identifiers;
   readonly #buffers: ReadonlyMap<string, KernelBuffer>;
-  readonly #fragments: ReadonlyMap<string, Fragment>;
+  readonly #matrix: MatrixPrinter;
   readonly #isData: (e: Expr) => boolean;
   readonly #isNonNegative: (e: Expr) => boolean;
   readonly #multiples: ReadonlyMap<string, number>;
@@ -76,7 +75,13 @@ class CudaDialect implements Dialect {
     this.#preamble = preamble;
     this.#identifiers = new Identifiers(kernel);
     this.#buffers = new Map(kernel.buffers.map((b) => [b.name, b]));
-    this.#fragments = fragmentsOf(kernel);
+    this.#matrix = new MatrixPrinter(kernel, preamble, {
+      name: (name) => this.name(name),
+      buffer: (name) => this.buffer(name),
+      address: (b, at) => this.address(b, printExpr(at, this, true)),
+      print: (e) => printExpr(e, this),
+      isMultiple: (e, n) => residue(affine(e), n, this.#multiples) === 0,
+    });
     this.#isData = dataIn(kernel);
     const sure = nonNegativeIn(kernel);
     this.#isNonNegative = (e) => sure(affine(e));
@@ -218,86 +223,12 @@ class CudaDialect implements Dialect {
     return `if (!(${condition.text})) atomicCAS(${this.status}, 0, ${fault});`;
   }
 
-  fragment(s: StmtOf<'fragment'>, print: (e: Expr) => Text): readonly string[] {
-    const name = this.name(s.fragment);
-    const f = this.fragmentNamed(s.fragment);
-    if (s.buffer === null) return [`for (${f.side === 'c' ? 'float' : 'unsigned'}& each : ${name}) each = 0;`];
-    const buffer = this.buffer(s.buffer);
-    if (s.move === 'take') return this.take(s, f, buffer);
-    const { corner, row, column } = blockOf(this.#kernel, s, buffer);
-    const fast = this.fragmentRows(f, buffer, { corner, row, column }, print);
-    if (fast !== null) return fast(name);
-    const strides = [print(row), print(column)];
-    const lines: string[] = [];
-    for (let r = 0; r < f.rows; r++) {
-      for (let c = 0; c < f.columns; c++) {
-        const ahead = k.add(k.mul(row, k.i32(r * f.tileRows)), k.mul(column, k.i32(c * f.tileColumns)));
-        const from = this.address(buffer, printExpr(k.add(corner, ahead), this, true));
-        const registers = this.registers(name, (r * f.columns + c) * f.registers);
-        const what = f.side === 'c' ? `${s.move}_c` : `load_${f.side}_k${f.depth}_${staged(buffer) ?? f.format}`;
-        lines.push(`${call(this.#preamble.use(what), registers, from, ...strides).text};`);
-      }
-    }
-    // Lanes of the warp read what others have stored.
-    return s.move === 'store' ? [...lines, '__syncwarp();'] : lines;
-  }
-
-  /** What a lane holds lies in its registers already, in the order the tile says. */
-  private take(s: StmtOf<'fragment'>, f: Fragment, to: KernelBuffer): readonly string[] {
-    if (JSON.stringify(s.held) !== JSON.stringify(HELD))
-      throw new CudaRefusal(this.#kernel, `fragment ${s.fragment} is taken as no GPU holds it`);
-    const count = f.rows * f.columns * f.registers;
-    return [
-      '#pragma unroll',
-      `for (int each = 0; each < ${count}; ++each) ${this.name(to.name)}[each] = ${this.name(s.fragment)}[each];`,
-    ];
-  }
-
-  /**
-   * Loads by which the warp hands rows of 16 bytes around: of 16-bit elements in workgroup memory that are neighbours along the depth,
-   * rows beginning at multiples of 16 bytes. Null for others.
-   */
-  private fragmentRows(
-    f: Fragment,
-    buffer: KernelBuffer,
-    { corner, row, column }: Block,
-    print: (e: Expr) => Text,
-  ): ((name: string) => readonly string[]) | null {
-    const [along, apart] = f.side === 'a' ? [column, row] : [row, column];
-    const isNeighbours = along.kind === 'literal' && along.value === 1;
-    const begins = [corner, apart].every((e) => residue(affine(e), 8, this.#multiples) === 0);
-    if (f.side === 'c' || f.depth !== 16 || buffer.space !== 'workgroup' || buffer.storage !== f.format) return null;
-    if (!isNeighbours || !begins || (f.side === 'b' && f.columns % 2 !== 0)) return null;
-    return (name) => {
-      const lines: string[] = [];
-      const step = f.side === 'a' ? 1 : 2;
-      for (let r = 0; r < f.rows; r++) {
-        for (let c = 0; c < f.columns; c += step) {
-          const ahead = k.add(k.mul(row, k.i32(r * f.tileRows)), k.mul(column, k.i32(c * f.tileColumns)));
-          const from = this.address(buffer, printExpr(k.add(corner, ahead), this, true));
-          const registers = this.registers(name, (r * f.columns + c) * f.registers);
-          lines.push(`${call(this.#preamble.use(`load_${f.side}_rows`), registers, from, print(apart)).text};`);
-        }
-      }
-      return lines;
-    };
+  fragment(s: StmtOf<'fragment'>): readonly string[] {
+    return this.#matrix.fragment(s);
   }
 
   mma(s: StmtOf<'mma'>): readonly string[] {
-    const [c, a, b] = [s.accumulator, s.a, s.b].map((x) => this.fragmentNamed(x)) as [Fragment, Fragment, Fragment];
-    const multiply = this.#preamble.use(`mma_k${a.depth}_${a.format}`);
-    const place = (name: string, f: Fragment, r: number, col: number): Text =>
-      this.registers(this.name(name), (r * f.columns + col) * f.registers);
-    const lines: string[] = [];
-    for (let d = 0; d < a.columns; d++) {
-      for (let r = 0; r < c.rows; r++) {
-        for (let col = 0; col < c.columns; col++) {
-          const operands = [place(s.accumulator, c, r, col), place(s.a, a, r, d), place(s.b, b, d, col)];
-          lines.push(`${call(multiply, ...operands).text};`);
-        }
-      }
-    }
-    return lines;
+    return this.#matrix.mma(s);
   }
 
   /** What stands between the head of the kernel and its statements. */
@@ -334,9 +265,7 @@ class CudaDialect implements Dialect {
         if (elements === null) throw new Error(`spill left ${b.name}`);
         return [`${elementTypes[b.storage]} ${name}[${Math.max(1, elements)}];`];
       case 'subgroup': {
-        const f = this.#fragments.get(b.name);
-        if (f === undefined) return [];
-        return [`${f.side === 'c' ? 'float' : 'unsigned'} ${name}[${f.rows * f.columns * f.registers}];`];
+        return this.#matrix.declaration(b.name);
       }
     }
   }
@@ -385,12 +314,6 @@ class CudaDialect implements Dialect {
     return found;
   }
 
-  private fragmentNamed(name: string): Fragment {
-    const found = this.#fragments.get(name);
-    if (found === undefined) throw new Error(`fragment ${name} takes part in no product`);
-    return found;
-  }
-
   /**
    * Whether so many elements are one access: known to begin at a multiple of their number, and not of registers, of scratch (parts begin
    * anywhere), or of bytes.
@@ -407,10 +330,6 @@ class CudaDialect implements Dialect {
       : prefix('&', primary(`${this.name(b.name)}[${index.text}]`));
   }
 
-  private registers(name: string, first: number): Text {
-    return first === 0 ? primary(name) : infix(BINDS.sum, '+', primary(name), primary(String(first)));
-  }
-
   private vector(type: ValueType, elements: readonly Text[]): Text {
     return primary(`${typeName(type, this.#preamble)}{${elements.map((x) => x.text).join(', ')}}`);
   }
@@ -424,10 +343,6 @@ class CudaDialect implements Dialect {
     );
   }
 }
-
-/** The format of elements that were rounded when they were stored. */
-const staged = ({ storage }: KernelBuffer): string | null =>
-  storage === 'bf16' ? 'bf16_bits' : storage === 'tf32' ? 'tf32_bits' : null;
 
 /** Masks are told apart in hexadecimal. */
 const asMask = (e: Expr | undefined, text: Text): Text => (e?.kind === 'literal' ? writeMask(e.value) : text);
