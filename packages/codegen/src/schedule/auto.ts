@@ -40,7 +40,7 @@ export function labelled(kernel: Kernel): Kernel {
 export function defaultSchedule(
   kernel: Kernel,
   whole: SimdMachine,
-  { together, accumulators: partials, deferred = false }: RowsForm = ALONE,
+  { together, accumulators: partials, deferred = false, pairsLeft = false }: RowsForm = ALONE,
 ): Schedule {
   const trial = new Trial(kernel);
   // What a deferred walk yields fills the registers one row at a time.
@@ -72,23 +72,30 @@ export function defaultSchedule(
           continue;
         }
       }
-      consider(s.body, s.binding === 'serial' && s.label !== 'rows' ? s : null);
+      consider(s.body, s.binding === 'serial' && !INTERLEAVED.includes(s.label) ? s : null);
     }
   };
   consider(kernel.body, null);
-  for (const loop of together > 1 ? ['rows', 'grouped'] : []) {
+  for (const loop of together > 1 ? INTERLEAVED : []) {
     const step: Step = { step: 'interleave', loop, by: together };
     trial.accept(apart.length === 0 ? step : { ...step, apart });
+    if (pairsLeft && together > 2) trial.accept({ step: 'interleave', loop: `${loop}_tail`, by: 2 });
   }
   return trial.steps;
 }
+
+/** Loops over rows that are interleaved. */
+const INTERLEAVED: readonly string[] = ['rows', 'grouped', 'alone'];
 
 /** Whether a loop folds into variables of outside. */
 const isFold = (loop: For): boolean => loop.body.some((s) => s.kind === 'assign');
 
 /** A grid step takes one row. */
 const ALONE: RowsForm = { together: 1 };
-type RowsForm = Omit<Extract<Form, { form: 'rows' }>, 'form'>;
+type RowsForm = Omit<Extract<Form, { form: 'rows' }>, 'form'> & {
+  /** Rows that are left over are interleaved by two. */
+  readonly pairsLeft?: boolean;
+};
 
 /** A schedule in the making: steps that the kernel refuses are left out. */
 class Trial {

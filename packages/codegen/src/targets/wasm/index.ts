@@ -39,7 +39,8 @@ export const wasm: Target = {
       if ((columnsOf(unit) ?? 0) >= form.registers.columns)
         return contractSchedule(kernel, unit.contraction.weights, form.registers, machine);
     if (form.form === 'rows') return defaultSchedule(kernel, machine, form);
-    if (form.form === 'grouped') return defaultSchedule(kernel, machine, { together: form.together, deferred: true });
+    if (form.form === 'grouped') 
+      return defaultSchedule(kernel, machine, { ...form, deferred: true, pairsLeft: true });
     return defaultSchedule(kernel, machine);
   },
   legalise: (capabilities) => [
@@ -63,7 +64,7 @@ function walkVariants(unit: RowsUnit, { walksTogether: together }: WasmMachine):
   const some: Variant = { name: '', from: together, form: { form: 'rows', together, deferred: true } };
   const first = groupedAfter(unit);
   if (first === null) return [few, some];
-  const form: Form = { form: 'grouped', chunk: CHUNK, first, together };
+  const form: Form = { form: 'grouped', chunk: CHUNK, first, block: BLOCK, together };
   return [few, { ...some, below: MANY_WALKS }, { name: 'many', from: MANY_WALKS, form }];
 }
 
@@ -87,6 +88,9 @@ const MANY_WALKS = 2048;
 
 /** Rows sorted at once: the more, the more of them share what is read; two grid steps of 16,384 rows leave work for two threads. */
 const CHUNK = 8192;
+
+/** Rows walked level by level: their inputs, 64 of 3 KB, stay in the second cache. */
+const BLOCK = 64;
 
 /** Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. */
 const BLOCK_ROWS = 48;
