@@ -88,7 +88,16 @@ function compare(layer: LayerIR, forms: readonly Form[]): void {
 
 describe.each(layers)('%s', (_, layer) => {
   it('deferred, alone and side by side', () => compare(layer, [rows(1, true), rows(3, true), rows(4, false)]));
-  it('in groups', () => compare(layer, [grouped(4, 1, 2), grouped(7, 1, 3), grouped(64, 1, 4, 16), grouped(8, 0, 4, 8), grouped(9, 0, 2, 4), grouped(9, 1, 3, 9, 1), grouped(8, 0, 2, 8, 1)]));
+  it('in groups', () =>
+    compare(layer, [
+      grouped(4, 1, 2),
+      grouped(7, 1, 3),
+      grouped(64, 1, 4, 16),
+      grouped(8, 0, 4, 8),
+      grouped(9, 0, 2, 4),
+      grouped(9, 1, 3, 9, 1),
+      grouped(8, 0, 2, 8, 1),
+    ]));
 });
 
 describe('a deeper tree', () => {

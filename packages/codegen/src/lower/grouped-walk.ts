@@ -9,7 +9,7 @@ import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
 import type { Form } from '../target.ts';
 import { blockCount } from './blocks.ts';
-import { partsApart, yieldLocals } from './deferred-walk.ts';
+import { isMentioned, partsApart, yieldLocals } from './deferred-walk.ts';
 import { type DescendExpr, lowerExpr, walkLevels } from './expr.ts';
 import { alphaKey, mentionsAny, textOf } from './layer-expr.ts';
 import { type Block, blockOf, type Saved, walkByLevel } from './level-walk.ts';
@@ -223,7 +223,11 @@ class Groups {
   private overBlocks(fill: (scope: Scope, from: Expr, count: Expr) => void): void {
     const { names } = this.#body.kernel;
     const size = k.i32(this.#form.block);
-    const [index, from, count] = ['blocks', 'first', 'size'].map((base) => names.fresh(base)) as [string, string, string];
+    const [index, from, count] = ['blocks', 'first', 'size'].map((base) => names.fresh(base)) as [
+      string,
+      string,
+      string,
+    ];
     const scope = this.#body.inner();
     scope.emit(
       k.letStmt(from, k.mul(k.index(index), size)),
@@ -313,13 +317,16 @@ class Groups {
         const level = kernel.names.fresh('level');
         const at = output.inner();
         const from = [k.index(level), column];
-        for (const { name, buffer, scalar } of saved.locals) {
-          const local = kernel.names.fresh(name);
-          at.emit(k.letStmt(local, k.load(buffer, from, k.scalar(scalar))));
-          at.bind(name, k.ref(local, k.scalar(scalar)));
-        }
         for (const { part, buffer } of saved.parts) at.substitute(part, k.load(buffer, from, k.scalar('f32')));
+        const locals = saved.locals.map((l) => ({ ...l, local: kernel.names.fresh(l.name) }));
+        for (const { name, local, scalar } of locals) at.bind(name, k.ref(local, k.scalar(scalar)));
         at.emit(k.assign(total, k.add(sum, lowerExpr(this.#descent.yield as NonNullable<DescendExpr['yield']>, at))));
+        // What the parts alone are made from is not read again.
+        at.block.unshift(
+          ...locals
+            .filter(({ local }) => isMentioned(local, at.block))
+            .map(({ local, buffer, scalar }) => k.letStmt(local, k.load(buffer, from, k.scalar(scalar)))),
+        );
         output.emit(k.loop(level, k.i32(0), k.i32(saved.levels), at.block, { label: 'level' }));
       }
       output.cache(alphaKey(chain.whole), sum);

@@ -127,7 +127,11 @@ export function walkByLevel(walk: LevelWalk, scope: Scope): void {
   );
 
   function atNode(which: Expr, level: Expr, scope: Scope): void {
-    const [low, high, node] = ['low', 'high', descent.node].map((base) => names.fresh(base)) as [string, string, string];
+    const [low, high, node] = ['low', 'high', descent.node].map((base) => names.fresh(base)) as [
+      string,
+      string,
+      string,
+    ];
     scope.emit(
       k.letStmt(low, at(block.starts, which)),
       k.letStmt(high, at(block.starts, k.add(which, k.i32(1)))),

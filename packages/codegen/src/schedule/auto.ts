@@ -59,7 +59,8 @@ export function defaultSchedule(
           step: 'vectorise',
           loop: s.label,
           lanes: machine.lanes,
-          accumulators: hasLoop(s) ? 1 : (partials ?? accumulatorsFor(s, machine)),
+          // As many for rows alone as for rows together, so that a row's sums are added up alike.
+          accumulators: hasLoop(s) ? 1 : (partials ?? accumulatorsFor(s, whole)),
         };
         if (trial.accept(step)) {
           if (hasLoop(s)) {
@@ -161,6 +162,8 @@ function worthVectorising(loop: For, kernel: Kernel, machine: SimdMachine): bool
 function accumulatorsFor(loop: For, machine: SimdMachine): number {
   const trips = tripOf(loop);
   if (trips === null) return 2;
+  // Where the machine fuses vectors by two, half as many sums are on their way.
+  if (machine.pairs && trips >= machine.lanes * 32) return 8;
   return trips >= machine.lanes * 16 ? 4 : trips >= machine.lanes * 4 ? 2 : 1;
 }
 
