@@ -9,14 +9,15 @@ import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
 import type { Form } from '../target.ts';
 import { blockCount } from './blocks.ts';
-import { isMentioned, partsApart, yieldLocals } from './deferred-walk.ts';
+import { partsApart, yieldLocals } from './deferred-walk.ts';
 import { type DescendExpr, lowerExpr, walkLevels } from './expr.ts';
-import { alphaKey, mentionsAny, textOf } from './layer-expr.ts';
+import { mentionsAny, textOf } from './layer-expr.ts';
 import { type Block, blockOf, type Saved, walkByLevel } from './level-walk.ts';
 import type { RowsUnit } from './partition.ts';
 import { type NodeRange, nodesAfter } from './reachable.ts';
-import { decodeGrid, hoistableWalks, rowSizes, type WalkChain } from './rows.ts';
+import { decodeGrid, hoistableWalks, rowSizes, type WalkChain, whereWanted } from './rows.ts';
 import { KernelBuilder, Scope } from './scope.ts';
+import { type WalkedRow, writeOutputs } from './walk-outputs.ts';
 
 type Grouped = Extract<Form, { form: 'grouped' }>;
 
@@ -88,7 +89,7 @@ export function lowerGrouped(unit: RowsUnit, layer: LayerIR, form: Grouped, name
       }),
   }).write();
   const steps = extents.reduce((product, extent) => k.mul(product, extent));
-  scope.emit(k.loop(grid, k.i32(0), steps, body.block, { binding: 'grid', label: 'step' }));
+  scope.emit(k.loop(grid, k.i32(0), steps, whereWanted(walk.rest, body.block), { binding: 'grid', label: 'step' }));
   return kernel.finish(name, `descend: ${textOf(layer, statement.span)}`, scope.block);
 }
 
@@ -186,17 +187,33 @@ class Groups {
       );
       this.finishParts(saved, k.i32(0), count, scope);
       const apart = this.#alone === this.#walk.levels ? null : this.apart(scope, count, named);
-      const place = scope.kernel.names.fresh('place');
-      const each = scope.inner();
-      const row = scope.kernel.names.fresh('row');
-      each.emit(k.letStmt(row, k.load(block.order, [k.index(place)], int)));
-      const at = named(each, k.index(row));
-      this.outputs(each, at, [
-        ...(above === null ? [] : [{ saved: above, column: at }]),
-        { saved, column: k.index(row) },
-        ...(apart === null ? [] : [{ saved: apart, column: k.index(place) }]),
-      ]);
-      scope.emit(k.loop(place, k.i32(0), count, each.block, { label: 'outputs' }));
+      const parts = [above, saved, apart].filter((part) => part !== null);
+      const rowAt = (inner: Scope, place: Expr): WalkedRow => {
+        const row = inner.kernel.names.fresh('row');
+        inner.emit(k.letStmt(row, k.load(block.order, [place], int)));
+        const at = named(inner, k.index(row));
+        const columns = new Map([
+          [above, at],
+          [saved, k.index(row)],
+          [apart, place],
+        ]);
+        return {
+          bind: (within) => this.#rows.bindRow(within, at),
+          columns: parts.map((part) => columns.get(part) as Expr),
+        };
+      };
+      const { names } = scope.kernel;
+      const even = k.mul(k.op('floordiv', count, k.i32(2)), k.i32(2));
+      for (const [rows, from, to] of [
+        [2, k.i32(0), even],
+        [1, even, count],
+      ] as const) {
+        const place = names.fresh('place');
+        const each = scope.inner();
+        const walked = Array.from({ length: rows }, (_, i) => rowAt(each, k.add(k.index(place), k.i32(i))));
+        writeOutputs(this.#walk, walked, parts, each);
+        scope.emit(k.loop(place, from, to, each.block, { step: rows, label: 'outputs' }));
+      }
     });
   }
 
@@ -302,37 +319,5 @@ class Groups {
     for (const { part, buffer } of parts) inner.emit(k.store(buffer, place, lowerExpr(part, inner)));
     const rows = k.loop(slot, from, to, inner.block, { label: 'parts' });
     scope.emit(k.loop(level, k.i32(0), k.i32(levels), [rows], { label: 'level' }));
-  }
-
-  /** The row's outputs: one sum each, over the levels in their order. */
-  private outputs(row: Scope, slot: Expr, levels: readonly { readonly saved: Saved; readonly column: Expr }[]): void {
-    const { statement, rest, chain } = this.#walk;
-    const { kernel } = row;
-    this.#rows.bindRow(row, slot);
-    row.loops(rest, (output) => {
-      const total = kernel.names.fresh('walked');
-      const sum = k.ref(total, k.scalar('f32'));
-      output.emit(k.varStmt(total, k.f32(0)));
-      for (const { saved, column } of levels) {
-        const level = kernel.names.fresh('level');
-        const at = output.inner();
-        const from = [k.index(level), column];
-        for (const { part, buffer } of saved.parts) at.substitute(part, k.load(buffer, from, k.scalar('f32')));
-        const locals = saved.locals.map((l) => ({ ...l, local: kernel.names.fresh(l.name) }));
-        for (const { name, local, scalar } of locals) at.bind(name, k.ref(local, k.scalar(scalar)));
-        at.emit(k.assign(total, k.add(sum, lowerExpr(this.#descent.yield as NonNullable<DescendExpr['yield']>, at))));
-        // What the parts alone are made from is not read again.
-        at.block.unshift(
-          ...locals
-            .filter(({ local }) => isMentioned(local, at.block))
-            .map(({ local, buffer, scalar }) => k.letStmt(local, k.load(buffer, from, k.scalar(scalar)))),
-        );
-        output.emit(k.loop(level, k.i32(0), k.i32(saved.levels), at.block, { label: 'level' }));
-      }
-      output.cache(alphaKey(chain.whole), sum);
-      const value = lowerExpr(statement.value, output);
-      const indices = statement.axes.map((a) => output.lookup(a.name));
-      output.emit(k.store(kernel.global(statement.target, 'write'), indices, value));
-    });
   }
 }

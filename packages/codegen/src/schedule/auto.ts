@@ -64,7 +64,8 @@ export function defaultSchedule(
         };
         if (trial.accept(step)) {
           if (hasLoop(s)) {
-            trial.accept({ step: 'jam', loop: s.label, by: Math.max(1, tile) });
+            const sums = Math.max(1, s.body.filter((x) => x.kind === 'var').length);
+            trial.accept({ step: 'jam', loop: s.label, by: Math.max(1, Math.floor(tile / (deferred ? sums : 1))) });
             if (deferred) apart.push(s.label, `${s.label}_tail`);
           } else if (isFold(s)) {
             // Two results at a time: what the rows read alike and each row's own are then used twice.
