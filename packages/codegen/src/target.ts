@@ -78,10 +78,19 @@ export type Form =
       readonly clamped?: boolean;
     }
   /**
-   * Walks through one tree, `chunk` rows a grid step, sorted after `first` levels by the node they have reached; `together` of them
-   * interleaved, in loops labelled "rows" and "grouped".
+   * Walks through one tree, `chunk` rows a grid step, sorted after `first` levels (0: not at all) by the node they have reached; level by
+   * level in blocks of `block` rows, of which those at one node are taken `together` at a time, in loops labelled "rows" and "grouped".
+   * From level `alone` on each row walks on its own, `together` of them interleaved, in a loop labelled "alone". `accumulators` as for rows.
    */
-  | { readonly form: 'grouped'; readonly chunk: number; readonly first: number; readonly together: number }
+  | {
+      readonly form: 'grouped';
+      readonly chunk: number;
+      readonly first: number;
+      readonly block: number;
+      readonly together: number;
+      readonly alone?: number;
+      readonly accumulators?: number;
+    }
   /**
    * Walks of a whole workgroup each, `levels` levels a round; `team` neighbouring lanes compute a node. Where a team is a subgroup,
    * its folds are the machine's, else they go through workgroup memory.

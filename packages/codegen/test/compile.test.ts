@@ -171,6 +171,7 @@ describe('texts', () => {
     linear: standardLayer('linear', { dims: { D: 5, O: 9 } }),
     ff: standardLayer('ff', { dims: { D: 3, H: 8, O: 5 }, options: { activation: 'relu' } }),
     fff: standardLayer('fff', { dims: { D: 6, O: 5, trees: 2, depth: 2 }, options: { activation: 'relu' } }),
+    fff_blocks: standardLayer('fff', { dims: { D: 6, O: 5, trees: 1, depth: 3 }, options: { activation: 'relu' } }),
     leaf_fff: standardLayer('leaf_fff', { dims: { D: 5, W: 4, O: 3, depth: 2 } }),
     layer_norm: standardLayer('layer_norm', { dims: { D: 7 } }),
     attention: standardLayer('attention', { dims: { heads: 2, width: 5 } }),

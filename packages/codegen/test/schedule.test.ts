@@ -322,6 +322,21 @@ describe('what a step makes of a loop', () => {
     `);
   });
 
+  it('jam: what all copies name alike is named once, what they do not is not', () => {
+    const named = over([
+      k.loop('j', k.i32(0), k.dim('T'), [
+        k.letStmt('row', k.mul(j, k.i32(3))),
+        k.letStmt('next', k.add(k.index('row'), k.i32(1))),
+        k.letStmt('own', k.add(i, k.index('next'))),
+        k.store('y', [k.i32(0), i], k.op('to_f32', k.index('own'))),
+      ]),
+    ]);
+    const text = body(applyStep(named, { ...jam, by: 5 }));
+    expect(text.match(/let row\w* =/g)).toHaveLength(1);
+    expect(text.match(/let next\w* =/g)).toHaveLength(1);
+    expect(text.match(/let own\w* =/g)).toHaveLength(5);
+  });
+
   it('jam: inner loops merge', () => {
     const product = over([
       k.varStmt('sum', k.f32(0)),

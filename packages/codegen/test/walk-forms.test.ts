@@ -41,7 +41,11 @@ const layers: readonly (readonly [string, LayerIR])[] = [
 const forest = tree('fff', { D: 5, O: 7, trees: 3, depth: 2 });
 
 const rows = (together: number, deferred: boolean): Form => ({ form: 'rows', together, deferred });
-const grouped = (chunk: number, first: number, together: number): Form => ({ form: 'grouped', chunk, first, together });
+const grouped = (chunk: number, first: number, together: number, block = 5, alone?: number): Form => ({
+  form: 'grouped',
+  ...{ chunk, first, block, together },
+  ...(alone === undefined ? {} : { alone }),
+});
 const inForm = (form: Form): Target => ({ ...wasm, variants: () => [{ name: '', from: 0, form }] });
 
 /** The one kernel of a layer in a form, before any pass and just before its places become bytes. */
@@ -84,7 +88,16 @@ function compare(layer: LayerIR, forms: readonly Form[]): void {
 
 describe.each(layers)('%s', (_, layer) => {
   it('deferred, alone and side by side', () => compare(layer, [rows(1, true), rows(3, true), rows(4, false)]));
-  it('in groups', () => compare(layer, [grouped(4, 1, 2), grouped(7, 1, 3), grouped(64, 1, 4)]));
+  it('in groups', () =>
+    compare(layer, [
+      grouped(4, 1, 2),
+      grouped(7, 1, 3),
+      grouped(64, 1, 4, 16),
+      grouped(8, 0, 4, 8),
+      grouped(9, 0, 2, 4),
+      grouped(9, 1, 3, 9, 1),
+      grouped(8, 0, 2, 8, 1),
+    ]));
 });
 
 describe('a deeper tree', () => {
@@ -92,7 +105,7 @@ describe('a deeper tree', () => {
   it('in groups after any of its levels', () =>
     compare(
       deep,
-      [1, 2, 3, 4].map((first) => grouped(16, first, 2)),
+      [0, 1, 2, 3, 4].map((first) => grouped(16, first, 2)),
     ));
 });
 

@@ -4,13 +4,15 @@ import type { Expr, Kernel } from './types.ts';
 import { visitStatements } from './walk.ts';
 
 /**
- * Tells of a sum whether every part of it is 0 or more on every run. Names are taken to be so until a definition or an
- * assignment shows otherwise, which is sound because each is judged by the names before it in time. Arithmetic is taken
- * not to overflow.
+ * Tells of a sum whether every part of it is 0 or more on every run. Names, and integers in a kernel's own memory, are taken to be so
+ * until a definition, an assignment or a store shows otherwise, which is sound because each is judged by what came before it in
+ * time: own memory begins unwritten, and nothing unwritten is read. Arithmetic is taken not to overflow.
  */
 export function nonNegativeIn(kernel: Kernel): (sum: Affine) => boolean {
   const definitions: { readonly name: string; readonly value: Expr }[] = [];
+  const own = new Set(kernel.buffers.filter((b) => b.space === 'private' && b.storage === 'i32').map((b) => b.name));
   visitStatements(kernel.body, (s) => {
+    if (s.kind === 'store' && own.has(s.buffer)) definitions.push({ name: memoryOf(s.buffer), value: s.value });
     if (s.kind === 'let' || s.kind === 'assign') definitions.push({ name: s.name, value: s.value });
     else if (s.kind === 'var') definitions.push({ name: s.name, value: s.init });
     else if (s.kind === 'for') definitions.push({ name: s.index, value: s.from });
@@ -25,6 +27,12 @@ export function nonNegativeIn(kernel: Kernel): (sum: Affine) => boolean {
       case 'dim':
       case 'builtin':
         return true;
+      case 'load':
+        return own.has(e.buffer) && !doubtful.has(memoryOf(e.buffer));
+      case 'splat':
+        return isSure(e.value);
+      case 'lanes':
+        return e.elements.every(isSure);
       case 'op':
         return isSureOp(e, isSure);
       default:
@@ -41,6 +49,9 @@ export function nonNegativeIn(kernel: Kernel): (sum: Affine) => boolean {
   }
   return (sum) => [...sum.values()].every((m) => m.coefficient >= 0 && m.atoms.every((a) => isSure(a.expr)));
 }
+
+/** Stands for all that a buffer holds, among names. */
+const memoryOf = (buffer: string): string => `memory of ${buffer}`;
 
 function isSureOp(e: Extract<Expr, { kind: 'op' }>, isSure: (e: Expr) => boolean): boolean {
   if (e.type.scalar !== 'i32') return false;

@@ -169,16 +169,6 @@ export function substitute(body: readonly Stmt[], bindings: ReadonlyMap<string, 
   return mapExpressions(body, (e) => (e.kind === 'ref' ? (bindings.get(e.name) ?? e) : e));
 }
 
-/** The block without lets of its own that nothing in it uses. */
-export function withoutIdleLets(body: readonly Stmt[]): readonly Stmt[] {
-  const used = new Set<string>();
-  visitExpressions(body, (e) => {
-    if (e.kind === 'ref') used.add(e.name);
-  });
-  const kept = body.filter((s) => s.kind !== 'let' || used.has(s.name));
-  return kept.length === body.length ? body : withoutIdleLets(kept);
-}
-
 /** The names a block defines, in nested blocks too: loop indices, lets, vars. */
 export function namesDefined(body: readonly Stmt[]): Set<string> {
   const names = new Set<string>();

@@ -5,9 +5,10 @@
  * added it up: the bits are the same as when yields are added as they come.
  */
 import { childrenOf, type Expr as LayerExpr, type Size, Sizes } from '@espalier/ir';
+import { mentions } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
-import type { Expr } from '../kernel-ir/types.ts';
-import { withoutIdleLets } from '../kernel-ir/walk.ts';
+import type { Expr, Stmt } from '../kernel-ir/types.ts';
+import { visitExpressions } from '../kernel-ir/walk.ts';
 import { type DescendExpr, lowerExpr, walk } from './expr.ts';
 import { mentionsAny, visit } from './layer-expr.ts';
 import type { Scope } from './scope.ts';
@@ -56,14 +57,20 @@ export function deferWalk(
   const overLevels = (scope: Scope, fill: (at: Scope, level: Expr) => void): void => {
     const level = kernel.names.fresh('level');
     const at = scope.inner();
-    for (const { name, buffer, type } of saved) {
-      const local = kernel.names.fresh(name);
-      const scalar = k.scalar(type === 'i32' ? 'i32' : 'f32');
-      at.emit(k.letStmt(local, k.load(buffer, place(at, k.index(level)), scalar)));
-      at.bind(name, k.ref(local, scalar));
-    }
+    const locals = saved.map((l) => ({
+      ...l,
+      local: kernel.names.fresh(l.name),
+      scalar: k.scalar(l.type === 'i32' ? 'i32' : 'f32'),
+    }));
+    for (const { name, local, scalar } of locals) at.bind(name, k.ref(local, scalar));
     fill(at, k.index(level));
-    scope.emit(k.loop(level, k.i32(0), k.sizeExpr(descent.levels), withoutIdleLets(at.block)));
+    // What no longer depends on a number does not read it.
+    at.block.unshift(
+      ...locals
+        .filter(({ local }) => isMentioned(local, at.block))
+        .map(({ local, buffer, scalar }) => k.letStmt(local, k.load(buffer, place(at, k.index(level)), scalar))),
+    );
+    scope.emit(k.loop(level, k.i32(0), k.sizeExpr(descent.levels), at.block));
   };
 
   const ready = partsApart(descent, rest).map((part) => ({
@@ -89,6 +96,16 @@ export function deferWalk(
     );
     return sum;
   };
+}
+
+/** Whether statements read a name. */
+export function isMentioned(name: string, body: readonly Stmt[]): boolean {
+  const only = new Set([name]);
+  let found = false;
+  visitExpressions(body, (e) => {
+    found ||= mentions(e, only);
+  });
+  return found;
 }
 
 /** The walk's own names that its yield uses. */

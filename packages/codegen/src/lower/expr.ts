@@ -205,18 +205,23 @@ export function walkLevels(
   const level = names.fresh('level');
   const body = scope.inner();
   body.bind(e.node, k.index(node));
+  body.emit(k.assign(node, walkNode(e, body, k.index(level), visit)));
+  const end = typeof to === 'number' ? k.i32(to) : k.sizeExpr(to);
+  if (!(end.kind === 'literal' && end.value <= from)) scope.emit(k.loop(level, k.i32(from), end, body.block));
+  return k.index(node);
+}
+
+/** Writes what happens at one node, to which the walk's name for it is bound in `body`. Gives the next node. */
+export function walkNode(e: DescendExpr, body: Scope, level: Expr, visit: (body: Scope, level: Expr) => void): Expr {
   for (const l of e.lets) {
-    const name = names.fresh(l.name);
+    const name = body.kernel.names.fresh(l.name);
     const value = lowerExpr(l.value, body);
     body.emit(k.letStmt(name, value));
     body.bind(l.name, k.ref(name, value.type));
   }
-  if (e.trace !== null) record(e, e.trace, k.index(level), body);
-  visit(body, k.index(level));
-  body.emit(k.assign(node, lowerExpr(e.next, body)));
-  const end = typeof to === 'number' ? k.i32(to) : k.sizeExpr(to);
-  if (!(end.kind === 'literal' && end.value <= from)) scope.emit(k.loop(level, k.i32(from), end, body.block));
-  return k.index(node);
+  if (e.trace !== null) record(e, e.trace, level, body);
+  visit(body, level);
+  return lowerExpr(e.next, body);
 }
 
 const comparisons: ReadonlySet<string> = new Set(['eq', 'ne', 'lt', 'le', 'gt', 'ge']);

@@ -277,14 +277,17 @@ function takeWalk(
   const walked = body.inner();
   const read = deferred ? deferWalk(chain, new Set(rest.map((a) => a.name)), walked) : null;
   const taken = read ?? addYields(chain, rest, body, walked);
-  // A walk that no element asks for must not be taken: its accesses may have nothing to read.
+  body.emit(...whereWanted(rest, walked.block));
+  return { whole: chain.whole, read: taken };
+}
+
+/** A walk that no element asks for must not be taken: its accesses may have nothing to read. */
+export function whereWanted(rest: readonly { readonly size: Size }[], walk: readonly Stmt[]): readonly Stmt[] {
   const isWanted = rest
     .filter((a) => (Sizes.constantOf(a.size) ?? 0) === 0)
     .map((a) => k.op('gt', k.sizeExpr(a.size), k.i32(0)))
     .reduce<Expr | null>((all, one) => (all === null ? one : k.op('and', all, one)), null);
-  if (isWanted === null) body.emit(...walked.block);
-  else body.emit({ kind: 'if', condition: isWanted, then: walked.block, otherwise: [] });
-  return { whole: chain.whole, read: taken };
+  return isWanted === null ? walk : [{ kind: 'if', condition: isWanted, then: walk, otherwise: [] }];
 }
 
 /** Writes the array, zeroed, into `body`, and into `walked` the walks that add to it. */

@@ -40,7 +40,7 @@ export function labelled(kernel: Kernel): Kernel {
 export function defaultSchedule(
   kernel: Kernel,
   whole: SimdMachine,
-  { together, accumulators: partials, deferred = false }: RowsForm = ALONE,
+  { together, accumulators: partials, deferred = false, pairsLeft = false }: RowsForm = ALONE,
 ): Schedule {
   const trial = new Trial(kernel);
   // What a deferred walk yields fills the registers one row at a time.
@@ -59,11 +59,13 @@ export function defaultSchedule(
           step: 'vectorise',
           loop: s.label,
           lanes: machine.lanes,
-          accumulators: hasLoop(s) ? 1 : (partials ?? accumulatorsFor(s, machine)),
+          // As many for rows alone as for rows together, so that a row's sums are added up alike.
+          accumulators: hasLoop(s) ? 1 : (partials ?? accumulatorsFor(s, whole)),
         };
         if (trial.accept(step)) {
           if (hasLoop(s)) {
-            trial.accept({ step: 'jam', loop: s.label, by: Math.max(1, tile) });
+            const sums = Math.max(1, s.body.filter((x) => x.kind === 'var').length);
+            trial.accept({ step: 'jam', loop: s.label, by: Math.max(1, Math.floor(tile / (deferred ? sums : 1))) });
             if (deferred) apart.push(s.label, `${s.label}_tail`);
           } else if (isFold(s)) {
             // Two results at a time: what the rows read alike and each row's own are then used twice.
@@ -72,23 +74,30 @@ export function defaultSchedule(
           continue;
         }
       }
-      consider(s.body, s.binding === 'serial' && s.label !== 'rows' ? s : null);
+      consider(s.body, s.binding === 'serial' && !INTERLEAVED.includes(s.label) ? s : null);
     }
   };
   consider(kernel.body, null);
-  for (const loop of together > 1 ? ['rows', 'grouped'] : []) {
+  for (const loop of together > 1 ? INTERLEAVED : []) {
     const step: Step = { step: 'interleave', loop, by: together };
     trial.accept(apart.length === 0 ? step : { ...step, apart });
+    if (pairsLeft && together > 2) trial.accept({ step: 'interleave', loop: `${loop}_tail`, by: 2 });
   }
   return trial.steps;
 }
+
+/** Loops over rows that are interleaved. */
+const INTERLEAVED: readonly string[] = ['rows', 'grouped', 'alone'];
 
 /** Whether a loop folds into variables of outside. */
 const isFold = (loop: For): boolean => loop.body.some((s) => s.kind === 'assign');
 
 /** A grid step takes one row. */
 const ALONE: RowsForm = { together: 1 };
-type RowsForm = Omit<Extract<Form, { form: 'rows' }>, 'form'>;
+type RowsForm = Omit<Extract<Form, { form: 'rows' }>, 'form'> & {
+  /** Rows that are left over are interleaved by two. */
+  readonly pairsLeft?: boolean;
+};
 
 /** A schedule in the making: steps that the kernel refuses are left out. */
 class Trial {
@@ -154,6 +163,8 @@ function worthVectorising(loop: For, kernel: Kernel, machine: SimdMachine): bool
 function accumulatorsFor(loop: For, machine: SimdMachine): number {
   const trips = tripOf(loop);
   if (trips === null) return 2;
+  // Where the machine fuses vectors by two, half as many sums are on their way.
+  if (machine.pairs && trips >= machine.lanes * 32) return 8;
   return trips >= machine.lanes * 16 ? 4 : trips >= machine.lanes * 4 ? 2 : 1;
 }
 

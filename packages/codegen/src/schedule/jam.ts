@@ -54,6 +54,8 @@ function carriedName(loop: For): string | null {
   return carried;
 }
 
+const isSame = (a: Expr, b: Expr): boolean => JSON.stringify(a) === JSON.stringify(b);
+
 function jamBody(loop: For, places: readonly Expr[], names: Names): readonly Stmt[] | string {
   // Copy 0 keeps the names; the others get fresh ones for lets and vars. Loops inside are shared, so their indices are too.
   const own = new Set<string>();
@@ -81,7 +83,16 @@ function jamBody(loop: For, places: readonly Expr[], names: Names): readonly Stm
       } else if (s.kind === 'barrier' || s.kind === 'fragment' || s.kind === 'mma') return `${s.kind} in the loop`;
       else if (s.kind === 'comment') result.push(s);
       else if (s.kind === 'if') return 'a branch in the loop';
-      else result.push(...copiesOf(s));
+      else {
+        const [first, ...others] = copiesOf(s) as [Stmt, ...Stmt[]];
+        // What all copies name alike is named once, so that addresses made from it are seen to be the same.
+        if (first.kind === 'let' && others.every((o) => o.kind === 'let' && isSame(o.value, first.value))) {
+          result.push(first);
+          others.forEach((_, i) => {
+            renames[i + 1]?.set((s as typeof first).name, first.name);
+          });
+        } else result.push(first, ...others);
+      }
     }
     return result;
   };

@@ -17,7 +17,7 @@ export interface WasmMachine extends SimdMachine {
   readonly tile: Registers;
   /** The same for few rows, when weights are read faster than they can be used: many columns, to have many loads on their way. */
   readonly fewTile: Registers;
-  /** Walks through trees that wait for their nodes together; four partial sums of each must fit the registers. */
+  /** Walks through trees that wait for their nodes, or use one, together; the partial sums of each must fit the registers. */
   readonly walksTogether: number;
 }
 
@@ -42,7 +42,6 @@ const wide: WasmMachine = {
   panel: 16,
   tile: { rows: 6, columns: 16 },
   fewTile: { rows: 2, columns: 32 },
-  walksTogether: 4,
 };
 
 export const machineOf = (capabilities: Capabilities): WasmMachine =>

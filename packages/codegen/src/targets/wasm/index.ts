@@ -1,6 +1,7 @@
 /** The WebAssembly target: 128-bit SIMD, fused multiply-add where the engine has relaxed SIMD. */
 import { groupedWalk } from '../../lower/grouped-walk.ts';
 import { columnsOf, type RowsUnit, sharesAlongRows, walks } from '../../lower/partition.ts';
+import { nodesAfter } from '../../lower/reachable.ts';
 import { hoist } from '../../passes/hoist.ts';
 import { share } from '../../passes/share.ts';
 import { contractSchedule, defaultSchedule } from '../../schedule/auto.ts';
@@ -8,6 +9,7 @@ import type { Form, Target, Variant } from '../../target.ts';
 import { assemble } from './assemble.ts';
 import { FEW_ROWS, machineOf, type WasmMachine, wasmDefaults } from './capabilities.ts';
 import { addressBytes, scratchSize } from './legalise/addresses.ts';
+import { widenHalves } from './legalise/halves.ts';
 import { legaliseOperations } from './legalise/operations.ts';
 import { pairFolds } from './legalise/pair-folds.ts';
 import { pairStores } from './legalise/pair-stores.ts';
@@ -39,11 +41,12 @@ export const wasm: Target = {
       if ((columnsOf(unit) ?? 0) >= form.registers.columns)
         return contractSchedule(kernel, unit.contraction.weights, form.registers, machine);
     if (form.form === 'rows') return defaultSchedule(kernel, machine, form);
-    if (form.form === 'grouped') return defaultSchedule(kernel, machine, { together: form.together, deferred: true });
+    if (form.form === 'grouped') return defaultSchedule(kernel, machine, { ...form, deferred: true, pairsLeft: true });
     return defaultSchedule(kernel, machine);
   },
   legalise: (capabilities) => [
     ...(capabilities['simd-256'] === true ? [{ name: 'wasm-pair-folds', run: pairFolds }] : []),
+    { name: 'wasm-halves', run: widenHalves },
     { name: 'wasm-addresses', run: addressBytes },
     { name: 'wasm-operations', run: legaliseOperations },
     { name: 'wasm-hoist', run: hoist },
@@ -57,36 +60,46 @@ export const wasm: Target = {
   numerics: (capabilities) => ({ fma: capabilities['relaxed-simd'] === true ? 'relaxed' : 'none' }),
 };
 
-/** One walk, a few side by side, or thousands sorted on the way. */
+/** One walk; more of them in blocks or, where they can't be, side by side; hundreds and thousands sorted on the way. */
 function walkVariants(unit: RowsUnit, { walksTogether: together }: WasmMachine): readonly Variant[] {
   const few: Variant = { name: 'few', from: 0, below: together, form: { form: 'rows', together: 1, deferred: true } };
-  const some: Variant = { name: '', from: together, form: { form: 'rows', together, deferred: true } };
-  const first = groupedAfter(unit);
-  if (first === null) return [few, some];
-  const form: Form = { form: 'grouped', chunk: CHUNK, first, together };
-  return [few, { ...some, below: MANY_WALKS }, { name: 'many', from: MANY_WALKS, form }];
-}
-
-/**
- * After how many levels to sort walks: half of them, so that the nodes above and those below one group are as few as can be. Null
- * for trees that are small enough to stay in the caches as they are, and for walks that can't be sorted.
- */
-function groupedAfter(unit: RowsUnit): number | null {
-  for (let levels = DEEP; levels <= 2 * DEEP; levels++) {
-    const found = groupedWalk(unit, levels >> 1);
-    if (found?.levels === levels) return levels >> 1;
-  }
-  return null;
+  const walk = groupedWalk(unit, 0);
+  if (walk === null) return [few, { name: '', from: together, form: { form: 'rows', together, deferred: true } }];
+  /** The first level at which walks can stand at so many nodes. */
+  const levelOf = (nodes: number): number => {
+    let level = 0;
+    while (level < walk.levels && (nodesAfter(walk.chain.descent, level)?.count ?? nodes) < nodes) level++;
+    return level;
+  };
+  const inGroups = (chunk: number, block: number): Form => {
+    const first = chunk === block ? 0 : levelOf(chunk / block);
+    return { form: 'grouped', chunk, first, block, together, alone: levelOf(chunk / ROWS_AT_A_NODE) };
+  };
+  const small = { from: together, form: inGroups(SMALL_BLOCK, SMALL_BLOCK) };
+  const isSorted = groupedWalk(unit, levelOf(MANY_CHUNK / BLOCK)) !== null && walk.levels >= DEEP;
+  if (!isSorted) return [few, { name: '', ...small }];
+  return [
+    few,
+    { name: 'some', ...small, below: SORTED_WALKS },
+    { name: '', from: SORTED_WALKS, below: MANY_WALKS, form: inGroups(CHUNK, SMALL_BLOCK) },
+    { name: 'many', from: MANY_WALKS, form: inGroups(MANY_CHUNK, BLOCK) },
+  ];
 }
 
 /** Levels of a tree whose weights are beyond the nearer caches: 1,023 nodes, 6 MB of them where they are 768 wide. */
 const DEEP = 10;
 
-/** Rows from which sorting pays (1.2 to 1.5 times faster at 2,048; even at 1,024). */
-const MANY_WALKS = 2048;
+/** Rows walked level by level: their inputs, 64 or 128 of 3 KB, stay in the second cache. */
+const [SMALL_BLOCK, BLOCK] = [64, 128];
 
-/** Rows sorted at once: the more, the more of them share what is read; two grid steps of 16,384 rows leave work for two threads. */
-const CHUNK = 8192;
+/** Rows that should stand at a node for it to be worth finding them: where there are fewer, each walks on alone. */
+const ROWS_AT_A_NODE = 4;
+
+/** Rows from which sorting pays, and how many are sorted at once: two grid steps of 1,024 rows leave work for two threads. */
+const [SORTED_WALKS, CHUNK] = [384, 512];
+
+/** The same for thousands of rows: the more are sorted, the more of them share what is read. */
+const [MANY_WALKS, MANY_CHUNK] = [2048, 4096];
 
 /** Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. */
 const BLOCK_ROWS = 48;

@@ -131,7 +131,8 @@ function printLoad(e: Extract<Expr, { kind: 'load' }>, c: Context): string {
     case 'i32':
       return wide ? `(v128.load${at})` : `(${e.type.scalar === 'f32' ? 'f32' : 'i32'}.load${at})`;
     case 'f16':
-      return wide ? `(v128.load16x4_u${at})` : `(i32.load16_u${at})`;
+      // As bits, the sign's repeated above: what the widening wants.
+      return wide ? `(v128.load16x4_s${at})` : `(i32.load16_s${at})`;
     case 'i8':
       return wide
         ? `(i32x4.extend_low_i16x8_s (i16x8.extend_low_i8x16_s (v128.load32_zero${at})))`
@@ -154,6 +155,8 @@ function printOp(e: Extract<Expr, { kind: 'op' }>, c: Context): string {
   }
   if (e.op === 'select') {
     const [condition, then, otherwise] = args;
+    // A mask has all bits of a lane set or none.
+    if (e.type.lanes === 4 && isZero(e.args[2] as Expr)) return `(v128.and ${then} ${condition})`;
     return e.type.lanes === 4
       ? `(v128.bitselect ${then} ${otherwise} ${condition})`
       : `(select ${then} ${otherwise} ${condition})`;
@@ -170,6 +173,9 @@ function printOp(e: Extract<Expr, { kind: 'op' }>, c: Context): string {
   }
   return `(${spelling} ${args.join(' ')})`;
 }
+
+/** All bits zero in all lanes. */
+const isZero = (e: Expr): boolean => e.kind === 'splat' && e.value.kind === 'literal' && Object.is(e.value.value, 0);
 
 function printSplat(e: Extract<Expr, { kind: 'splat' }>, c: Context): string {
   const { value } = e;

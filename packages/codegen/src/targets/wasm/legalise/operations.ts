@@ -1,6 +1,6 @@
 /**
  * Leaves only operations that a WebAssembly instruction exists for: integer min, max, abs, floor division and folds of vectors
- * become simpler operations, f16 becomes bit arithmetic.
+ * become simpler operations.
  */
 import { type Bind, rewriteBinding } from '../../../kernel-ir/bind.ts';
 import * as k from '../../../kernel-ir/build.ts';
@@ -10,10 +10,8 @@ import { Names } from '../../../kernel-ir/walk.ts';
 /** Operations without an instruction, from those with one. */
 export function legaliseOperations(kernel: Kernel): Kernel {
   const names = new Names(kernel);
-  const storages = new Map(kernel.buffers.map((b) => [b.name, b.storage]));
   const body = rewriteBinding(kernel.body, names, (e, bind) => {
     if (e.kind === 'fold') return foldLanes(e, bind);
-    if (e.kind === 'load' && storages.get(e.buffer) === 'f16' && e.type.scalar === 'f32') return widenHalf(e, bind);
     return e.kind === 'op' ? legaliseOp(e, bind) : e;
   });
   return { ...kernel, body };
@@ -61,19 +59,4 @@ function legaliseOp(e: Extract<Expr, { kind: 'op' }>, bind: Bind): Expr {
     default:
       return e;
   }
-}
-
-/** f16 bits to f32: exact, denormals, infinities and NaN included. */
-function widenHalf(e: Extract<Expr, { kind: 'load' }>, bind: Bind): Expr {
-  const { lanes } = e.type;
-  const constant = (value: number): Expr => k.splat(k.i32(value), lanes);
-  const bits = bind('half', { ...e, type: k.vector('i32', lanes) });
-  const magnitude = bind('magnitude', k.op('bit_and', bits, constant(0x7fff)));
-  const shifted = bind('shifted', k.op('shl', magnitude, constant(13)));
-  // Exponents are rebiased by a multiplication, which also normalises denormals.
-  const finite = k.op('bits_of', k.op('mul', k.op('from_bits', shifted), k.splat(k.f32(2 ** 112), lanes)));
-  const special = k.op('bit_or', shifted, constant(0x7f800000));
-  const value = k.op('select', k.op('ge', magnitude, constant(0x7c00)), special, finite);
-  const sign = k.op('shl', k.op('bit_and', bits, constant(0x8000)), constant(16));
-  return k.op('from_bits', k.op('bit_or', value, sign));
 }
