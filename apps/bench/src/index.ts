@@ -2,6 +2,7 @@
 export * from './bench.ts';
 export * from './cli.ts';
 export * from './contract.ts';
+export { encoderWork } from './encoder.ts';
 export * from './measure.ts';
 export * from './plan.ts';
 export { pageOf } from './report/html.ts';
@@ -9,4 +10,4 @@ export { groupText, headText, tailText } from './report/text.ts';
 export * from './results.ts';
 export { tuneCommand } from './tune/command.ts';
 export { type Choice, type TuneOptions, type TuningFile, tuneLayer } from './tune/tune.ts';
-export { denseWork, encoderWork, treeWork } from './works.ts';
+export { denseWork, treeWork } from './works.ts';

@@ -13,7 +13,8 @@ import { nativeCeilings } from '../src/baselines/native/ceilings.ts';
 import { nativeLibrary } from '../src/baselines/native/library.ts';
 import { weight } from '../src/baselines/weights.ts';
 import { type Absence, type Baseline, isAbsent, type Work } from '../src/contract.ts';
-import { denseWork, encoderWork, treeWork } from '../src/works.ts';
+import { encoderWork } from '../src/encoder.ts';
+import { denseWork, treeWork } from '../src/works.ts';
 
 const seed = Math.floor(Math.random() * 2 ** 31);
 
