@@ -15,6 +15,7 @@ export interface Arguments {
   /** Which groups: those that the other options call for, those of the targets, of the published comparisons, or all of both. */
   readonly groups: 'usual' | 'targets' | 'paper' | 'record';
   readonly only: string | null;
+  readonly tuning: string | null;
   readonly record: string | null;
   readonly from: string | null;
   readonly fresh: boolean;
@@ -43,6 +44,7 @@ What to measure:
 --modes LIST       plain (128-bit), wide (256-bit where the engine fuses; Node only) (default both)
 --baselines LIST   ${baselines.map((b) => b.name).join(', ')}
                    (default: all but published-level1, -level2, -naive and -bmm); none
+--tuning FILE      ourselves only: the compiler's own choice of forms beside that of a file which \`espalier tune\` wrote
 --seconds N        of turns for each group (default 4)
 --seed N           of weights and inputs (default: a fresh one, printed)
 --long             also 16,384 tokens and dense layers of 4095 neurons: some minutes
@@ -77,6 +79,7 @@ const OPTIONS = {
   paper: { type: 'boolean' },
   targets: { type: 'boolean' },
   only: { type: 'string' },
+  tuning: { type: 'string' },
   record: { type: 'string' },
   from: { type: 'string' },
   fresh: { type: 'boolean' },
@@ -147,6 +150,7 @@ export function readArguments(
             ? 'paper'
             : 'usual',
     only: values.only ?? null,
+    tuning: values.tuning ?? null,
     record: values.record ?? null,
     from: values.from ?? null,
     fresh: values.fresh === true,

@@ -1,5 +1,6 @@
 /** Measures the groups of a plan one after another and gathers the results. */
-import { type Candidate, lineup, OURS } from './contenders.ts';
+import type { Tuning } from '@espalier/codegen';
+import { type Candidate, lineup, OURS, tunedLineup } from './contenders.ts';
 import { type Baseline, isAbsent, type Work } from './contract.ts';
 import { measureExtras } from './extras.ts';
 import { describeMachine } from './machine.ts';
@@ -17,6 +18,8 @@ export interface BenchOptions {
   readonly command: string;
   /** Whether call overhead, memory and size are measured at the end, too; true if absent. */
   readonly extras?: boolean;
+  /** Forms to compare with the compiler's own choice, without any baseline. */
+  readonly tuning?: Tuning;
   /** Told what happens, for a status line. */
   readonly progress?: (text: string) => void;
   /** Told of each group as it is done. */
@@ -54,10 +57,12 @@ async function measureAll(candidates: readonly Candidate[], group: Group, option
   const entrants: Entrant[] = [];
   const skipped: { name: string; reason: string; command?: string }[] = [];
   try {
-    for (const { name, work, by } of candidates) {
+    for (const { name, work, by, isTuned } of candidates) {
       options.progress?.(`${groupName(group)}: preparing ${name}`);
       const ready =
-        by === null ? await prepareOwn(work, group.mode, group.threads) : await prepared(by, work, group.threads);
+        by === null
+          ? await prepareOwn(work, group.mode, group.threads, isTuned === true ? options.tuning : null)
+          : await prepared(by, work, group.threads);
       if (isAbsent(ready)) skipped.push({ name, ...ready });
       else entrants.push({ name, work, contender: ready });
     }
@@ -79,11 +84,12 @@ async function prepared(by: Baseline, work: Work, threads: number) {
 }
 
 async function measureGroup(group: Group, machine: Machine, options: BenchOptions) {
-  const { work, candidates } = lineup(group, options.seed, options.baselines);
+  const { work, candidates } =
+    options.tuning === undefined ? lineup(group, options.seed, options.baselines) : tunedLineup(group, options.seed);
   const { round, skipped } = await measureAll(candidates, group, options);
   return {
     result: resultOf(group, work, candidates, { round, skipped }, machine, options.seed),
-    line: group.kind === 'encoder' ? amdahlOf(group, round) : null,
+    line: group.kind === 'encoder' && options.tuning === undefined ? amdahlOf(group, round) : null,
   };
 }
 

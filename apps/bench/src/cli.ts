@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Arguments, HELP, readArguments, UsageError } from './arguments.ts';
 import { runBench } from './bench.ts';
+import { keyText, machineKey, sameMachine } from './machine.ts';
 import { paperText } from './paper.ts';
 import { filtered, type Group, groupName, groupsOf } from './plan.ts';
 import { EXTRAS, record } from './record.ts';
@@ -10,6 +11,7 @@ import { pageOf } from './report/html.ts';
 import { markdownOf } from './report/markdown.ts';
 import { groupText, headText, tailText, targetsText } from './report/text.ts';
 import type { Results } from './results.ts';
+import type { TuningFile } from './tune/tune.ts';
 
 interface Stream {
   write(text: string): unknown;
@@ -79,7 +81,8 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
       seed,
       baselines: asked.baselines,
       command,
-      extras: asked.only === null || asked.only === EXTRAS,
+      extras: asked.tuning === null && (asked.only === null || asked.only === EXTRAS),
+      ...(asked.tuning === null ? {} : { tuning: readTuning(asked.tuning) }),
       pace: {
         seconds,
         turn: Math.min(20, 5 * seconds),
@@ -135,6 +138,22 @@ function chosenGroups(asked: Arguments): readonly Group[] {
 }
 
 const namesOf = (groups: readonly Group[]): string => `there are\n${groups.map((g) => `  ${groupName(g)}`).join('\n')}`;
+
+/** A tuning of this machine. Throws UsageError for one of another, whose forms may be slow here. */
+function readTuning(file: string): TuningFile {
+  let tuning: Partial<TuningFile>;
+  try {
+    tuning = JSON.parse(readFileSync(file, 'utf8')) as Partial<TuningFile>;
+  } catch (problem) {
+    throw new UsageError(`${file} can't be read: ${(problem as Error).message}`);
+  }
+  if (tuning.version !== 1 || tuning.shapes === undefined || tuning.machine === undefined)
+    throw new UsageError(`${file} holds no tuning; \`espalier tune LAYER --dims … --out FILE\` writes one`);
+  const here = machineKey();
+  if (!sameMachine(tuning.machine, here))
+    throw new UsageError(`${file} is a tuning for ${keyText(tuning.machine)}; this is ${keyText(here)}`);
+  return tuning as TuningFile;
+}
 
 /** Results that an earlier run wrote. Throws UsageError where the file has none. */
 function readResults(file: string): Results {

@@ -13,6 +13,8 @@ export interface Candidate {
   readonly work: Work;
   /** Null: ourselves. */
   readonly by: Baseline | null;
+  /** Whether we compile with the tuning that was given, if one was. */
+  readonly isTuned?: true;
 }
 
 export interface Lineup {
@@ -26,6 +28,18 @@ const FASTEST = ['onnxruntime-node', 'openblas'];
 
 /** Of dense layers whose time a token does not depend on how many there are, as many tokens as make a turn. */
 const FEW = 128;
+
+/** Ourselves twice, with the compiler's own choice of forms and with a tuning's, and nobody else. */
+export function tunedLineup(group: Group, seed: number): Lineup {
+  const { work } = lineup(group, seed, ['none']);
+  return {
+    work,
+    candidates: [
+      { name: OURS, work, by: null },
+      { name: `${OURS}, tuned`, work, by: null, isTuned: true },
+    ],
+  };
+}
 
 /** @param asked names of baselines; empty: all that don't wait to be asked */
 export function lineup(group: Group, seed: number, asked: readonly string[]): Lineup {

@@ -18,6 +18,35 @@ export function processor(): { readonly cpu: string; readonly family?: string } 
   return family === undefined || model === undefined ? { cpu } : { cpu, family: `family ${family}, model ${model}` };
 }
 
+/** Bytes of a core's second cache; where the system doesn't tell, 512 KB, which few have less than. */
+export function secondCache(): number {
+  try {
+    const text = readFileSync('/sys/devices/system/cpu/cpu0/cache/index2/size', 'utf8');
+    return 1024 * Number(/^(\d+)K/.exec(text)?.[1] ?? 512);
+  } catch {
+    return 512 * 1024;
+  }
+}
+
+/** What a tuning holds for, beside the shape: the processor and the engine's compiler, "V8 13.6". */
+export interface MachineKey {
+  readonly cpu: string;
+  readonly family?: string;
+  readonly engine: string;
+}
+
+export const machineKey = (): MachineKey => ({
+  ...processor(),
+  engine: `V8 ${process.versions.v8.split('.').slice(0, 2).join('.')}`,
+});
+
+export const sameMachine = (a: MachineKey, b: MachineKey): boolean =>
+  a.cpu === b.cpu && a.family === b.family && a.engine === b.engine;
+
+/** "AMD EPYC (family 26, model 2), V8 13.6". */
+export const keyText = ({ cpu, family, engine }: MachineKey): string =>
+  `${cpu}${family === undefined ? '' : ` (${family})`}, ${engine}`;
+
 /** Measures the ceilings, which takes a second or two the first time. */
 export function describeMachine(): Machine {
   const [found, blas] = [ceilings(), blasInUse()];

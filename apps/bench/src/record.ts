@@ -136,15 +136,16 @@ function bestCeilings(a: Machine, b: Machine): Pick<Machine, 'ceilings'> {
   };
 }
 
-/** Which commit was measured, where this is a checkout. */
+/** The last commit that changed what is measured, the packages, where this is a checkout; "and changes" where they were changed since. */
 function revision(): Pick<Results, 'revision'> {
+  const root = fileURLToPath(new URL('../../../', import.meta.url));
+  const git = (...given: readonly string[]): string =>
+    execFileSync('git', given, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   try {
-    const text = execFileSync('git', ['describe', '--always', '--dirty', '--exclude', '*'], {
-      cwd: import.meta.dirname,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    return { revision: text.trim() };
+    const commit = git('log', '-1', '--format=%h', '--', 'packages');
+    return commit === ''
+      ? {}
+      : { revision: `${commit}${git('status', '--porcelain', 'packages') === '' ? '' : ' and changes'}` };
   } catch {
     return {};
   }

@@ -91,7 +91,7 @@ export interface BundleSize {
 export interface Results {
   readonly version: 2;
   readonly command: string;
-  /** The commit that was measured, where it is known. */
+  /** The last commit that changed the packages measured, where it is known. */
   readonly revision?: string;
   readonly seed: number;
   readonly machine: Machine;

@@ -106,6 +106,7 @@ it('measures layers from weights to results', async () => {
   expect(tree?.rows.map((r) => r.name)).toEqual([
     'espalier',
     'onnxruntime-node',
+    'espalier, f16 rows',
     'espalier, dense 7',
     'onnxruntime-node, dense 7',
     'espalier, dense 3',

@@ -5,12 +5,10 @@ import { readArguments, UsageError } from '../src/arguments.ts';
 import { benchCommand } from '../src/cli.ts';
 import type { Contender, Work } from '../src/contract.ts';
 import { measure, quantile, spreadOf } from '../src/measure.ts';
-import { paperText } from '../src/paper.ts';
 import { groupName, plan } from '../src/plan.ts';
 import { duration, times } from '../src/report/format.ts';
 import { pageOf } from '../src/report/html.ts';
-import { markdownOf } from '../src/report/markdown.ts';
-import { groupText, tailText, targetsText } from '../src/report/text.ts';
+import { groupText, tailText } from '../src/report/text.ts';
 import type { Result, Results } from '../src/results.ts';
 
 const pace = { seconds: 0, turn: 0, warmUp: 0 };
@@ -127,6 +125,10 @@ describe('arguments', () => {
     [['--modes', 'narrow'], /--modes has "narrow"; it knows plain, wide/],
     [['--baselines', 'torch'], /--baselines has "torch"; it knows onnxruntime-node/],
     [['--tokns', '3'], /'--tokns'.*It knows --filter, --tokens/],
+    [['--targets', '--paper'], /--targets and --paper exclude each other/],
+    [['--from', 'a.json', '--record', 'b.json'], /--record and --from exclude/],
+    [['--fresh'], /--fresh goes with --record FILE/],
+    [['--targets', '--tokens', '4'], /--tokens does not go with --targets/],
   ] as const)('refuse %j', (given, message) => {
     expect(() => read(...given)).toThrow(UsageError);
     expect(() => read(...given)).toThrow(message);
@@ -152,6 +154,18 @@ describe('arguments', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
     const [, line, shown] = /^\$ espalier bench (.*)\n([\s\S]*?)```/m.exec(readme) ?? [];
     expect((await command(...(line ?? '').split(' '))).out).toBe(shown);
+  });
+  it.each([
+    [['--only', 'forest'], /--only has "forest"; there are\n {2}dense.*\n[\s\S]* {2}extras\n/],
+    [['--from', 'nowhere.json'], /nowhere.json can't be read/],
+    [['--from', 'package.json'], /package.json holds no results of version 2/],
+    [['--tuning', 'nowhere.json'], /nowhere.json can't be read/],
+    [['--tuning', 'package.json'], /holds no tuning/],
+    [['--record', 'package.json'], /package.json holds no results of version 2; name another file/],
+  ] as const)('say what is wrong with %j', async (given, message) => {
+    const { code, error } = await command(...given);
+    expect(code).toBe(2);
+    expect(error).toMatch(message);
   });
   it('list and help without measuring', async () => {
     expect((await command('--list', '--filter', 'tree wide')).out.split('\n')).toHaveLength(4);
