@@ -75,6 +75,8 @@ export function lineup(group: Group, seed: number, asked: readonly string[]): Li
   const neurons = 2 ** (size + 1) - 1;
   const dense = denseWork(neurons, tokens, seed, width);
   const isHuge = neurons * width > 2 ** 26;
+  // Many tokens take seconds a run; there only the fastest.
+  const fastest = isHuge ? ['openblas'] : tokens > 2048 ? FASTEST : [...FASTEST, 'openblas-256'];
   const published = ['published-cpu', 'published-level1', 'published-level2', 'published-naive', 'published-bmm'];
   const inC = ['c-tree', 'c-tree-tiled'];
   const trees = isHuge
@@ -91,7 +93,7 @@ export function lineup(group: Group, seed: number, asked: readonly string[]): Li
       ...by(half, named('c-tree-f16')),
       // What the tree stands for: as wide as it has neurons, by the fastest; and as wide as it has levels, the same arithmetic.
       ours(`, dense ${neurons}`, dense),
-      ...by(dense, named(...(isHuge ? ['openblas'] : FASTEST)), `, dense ${neurons}`),
+      ...by(dense, named(...fastest), `, dense ${neurons}`),
       ...(isPaper && !isHuge
         ? by(denseWork(neurons, FEW, seed, width), named('published-level1', 'published-level2'), `, dense ${neurons}`)
         : []),
