@@ -44,7 +44,8 @@ What to measure:
 --modes LIST       plain (128-bit), wide (256-bit where the engine fuses; Node only) (default both)
 --baselines LIST   ${baselines.map((b) => b.name).join(', ')}
                    (default: all but published-level1, -level2, -naive and -bmm); none
---tuning FILE      ourselves only: the compiler's own choice of forms beside that of a file which \`espalier tune\` wrote
+--tuning FILE      ourselves only: the compiler's own choice of forms beside that of a file which \`espalier tune\`
+                   wrote; "shipped": of the one that is shipped for this processor and engine, if any
 --seconds N        of turns for each group (default 4)
 --seed N           of weights and inputs (default: a fresh one, printed)
 --long             also 16,384 tokens and dense layers of 4095 neurons: some minutes

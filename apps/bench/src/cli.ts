@@ -11,6 +11,7 @@ import { pageOf } from './report/html.ts';
 import { markdownOf } from './report/markdown.ts';
 import { groupText, headText, tailText, targetsText } from './report/text.ts';
 import type { Results } from './results.ts';
+import { shippedTuning } from './tune/shipped.ts';
 import type { TuningFile } from './tune/tune.ts';
 
 interface Stream {
@@ -69,7 +70,9 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
   try {
     if (asked.record !== null) {
       const results = await record({
-        ...{ file: asked.record, groups, seconds, fresh: asked.fresh, through: asked.through, command },
+        ...{ file: asked.record, groups, seconds, fresh: asked.fresh, through: asked.through },
+        // What makes all of it, however it was started this time.
+        command: `espalier bench --record ${asked.record}`,
         extras: asked.filter === '' && asked.only === null,
         stop: stop.signal,
         say: (text) => out.write(`${text}\n`),
@@ -82,7 +85,14 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
       baselines: asked.baselines,
       command,
       extras: asked.tuning === null && (asked.only === null || asked.only === EXTRAS),
-      ...(asked.tuning === null ? {} : { tuning: readTuning(asked.tuning) }),
+      ...(asked.tuning === null
+        ? {}
+        : {
+            tuning: readTuning(
+              asked.tuning,
+              groups.every((g) => g.mode === 'wide'),
+            ),
+          }),
       pace: {
         seconds,
         turn: Math.min(20, 5 * seconds),
@@ -139,8 +149,14 @@ function chosenGroups(asked: Arguments): readonly Group[] {
 
 const namesOf = (groups: readonly Group[]): string => `there are\n${groups.map((g) => `  ${groupName(g)}`).join('\n')}`;
 
-/** A tuning of this machine. Throws UsageError for one of another, whose forms may be slow here. */
-function readTuning(file: string): TuningFile {
+/** A tuning of this machine, from a file or shipped for it. Throws UsageError for one of another, whose forms may be slow here. */
+function readTuning(file: string, isWide: boolean): TuningFile {
+  const here = machineKey();
+  if (file === 'shipped') {
+    const shipped = shippedTuning(here, isWide);
+    if (shipped !== null) return shipped;
+    throw new UsageError(`no ${isWide ? '256' : '128'}-bit tuning is shipped for ${keyText(here)}`);
+  }
   let tuning: Partial<TuningFile>;
   try {
     tuning = JSON.parse(readFileSync(file, 'utf8')) as Partial<TuningFile>;
@@ -149,7 +165,6 @@ function readTuning(file: string): TuningFile {
   }
   if (tuning.version !== 1 || tuning.shapes === undefined || tuning.machine === undefined)
     throw new UsageError(`${file} holds no tuning; \`espalier tune LAYER --dims … --out FILE\` writes one`);
-  const here = machineKey();
   if (!sameMachine(tuning.machine, here))
     throw new UsageError(`${file} is a tuning for ${keyText(tuning.machine)}; this is ${keyText(here)}`);
   return tuning as TuningFile;

@@ -12,5 +12,6 @@ export { groupText, headText, tailText, targetsText } from './report/text.ts';
 export * from './results.ts';
 export { type Judged, judge, type Target, targets } from './targets.ts';
 export { tuneCommand } from './tune/command.ts';
+export { shippedTuning, shippedTunings } from './tune/shipped.ts';
 export { type Choice, type TuneOptions, type TuningFile, tuneLayer } from './tune/tune.ts';
 export { denseWork, treeWork } from './works.ts';

@@ -31,6 +31,31 @@ async function readTuning(path: string, cwd: string): Promise<Tuning> {
   return value as Tuning;
 }
 
+/** What of the package that measures is used; it is no dependency, since it brings the peers that it compares with. */
+interface Shipped {
+  machineKey(): object;
+  shippedTuning(key: object, isWide: boolean): Tuning | null;
+}
+
+/** The targets as tuned for this very machine, where a tuning for it is shipped; else as they are, and `warn` is told. */
+async function withShipped(
+  asked: readonly AskedTarget[],
+  warn: (text: string) => void,
+  from = '@espalier/app-bench',
+): Promise<readonly AskedTarget[]> {
+  const { machineKey, shippedTuning } = (await import(from).catch((cause: unknown) => {
+    throw new UsageError('U012', `tunings are shipped with ${from}, which is not installed`, `npm install ${from}`, {
+      cause,
+    });
+  })) as Shipped;
+  return asked.map(({ target, capabilities }) => {
+    const tuning = shippedTuning(machineKey(), capabilities['simd-256'] === true);
+    if (tuning !== null && tuning.target === target.name) return { target: tuned(target, tuning), capabilities };
+    warn(`no tuning is shipped for ${target.name} on this machine; the compiler's own choice of forms is used\n`);
+    return { target, capabilities };
+  });
+}
+
 /** Where a tuning was found, as `espalier tune` writes it. */
 interface TunedOn {
   readonly cpu?: string;
@@ -49,6 +74,7 @@ export async function withTuning(
   cwd: string,
   warn: (text: string) => void,
 ): Promise<readonly AskedTarget[]> {
+  if (path === 'shipped') return withShipped(asked, warn);
   const tuning = await readTuning(path, cwd);
   if (!asked.some(({ target }) => target.name === tuning.target))
     throw new UsageError('U012', `${path} is a tuning for ${tuning.target}`, `Ask for --target ${tuning.target}.`);

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { processor } from '@espalier/app-bench';
+import { machineKey, processor, shippedTuning } from '@espalier/app-bench';
 import { afterAll, expect, it } from 'vitest';
 import { espalier } from './support/terminal.ts';
 
@@ -62,4 +62,17 @@ it('brings its capabilities', async () => {
     requires: readonly string[];
   };
   expect(requires).toEqual(['simd']);
+});
+
+it('that is shipped for this machine is used, if there is one', async () => {
+  const line = 'compile fff --target wasm --dims D=768,O=768,trees=1,depth=11 --no-binding --tuning shipped --out out';
+  for (const isWide of [false, true]) {
+    const { code, error } = await espalier(`${line} --capability simd-256=${isWide}`, { cwd: folder });
+    expect(code).toBe(0);
+    expect(error).toBe(
+      shippedTuning(machineKey(), isWide) === null
+        ? "no tuning is shipped for wasm on this machine; the compiler's own choice of forms is used\n"
+        : '',
+    );
+  }
 });

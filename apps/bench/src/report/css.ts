@@ -6,10 +6,10 @@ h1{font-size:1.6rem}h2{font-size:1.1rem;margin:2.2rem 0 .6rem}section h2{margin-
 .head{font-size:.85rem;opacity:.85}code{font-size:.85em}.note{opacity:.7;font-size:.85rem}.wrong{color:var(--bad)}
 svg{width:100%;font-size:12px;display:block}svg text{fill:var(--ink)}svg .axis{opacity:.55;font-size:10px}.ratio{opacity:.65}
 .ours{fill:var(--ours)}.own{fill:var(--own)}.other{fill:var(--other)}.grid{stroke:var(--line)}.spread{stroke:var(--ink);opacity:.55}
-.gauge{width:124px;height:16px}.gauge .reach{stroke:var(--ink);opacity:.6}.gauge .aim{stroke:var(--ink);opacity:.6}
+.gauge{width:124px;height:16px}line.reach,line.aim{stroke:var(--ink);opacity:.6}
 circle.aim,circle.reach{fill:var(--ours)}circle.short{fill:var(--bad)}td.aim,td.reach{color:var(--ours)}td.short{color:var(--bad)}td.open{opacity:.6}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.85rem;width:100%}
 th,td{text-align:left;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600}
 .numbers td:not(:first-child),.numbers th:not(:first-child),.paper td:not(:first-child){text-align:right;white-space:nowrap}
-.targets td:nth-child(n+3){white-space:nowrap}summary{cursor:pointer;font-size:.85rem;opacity:.7}li{margin:.2rem 0}
+.targets td:nth-child(n+3){white-space:nowrap}.targets td:first-child{min-width:15em}summary{cursor:pointer;font-size:.85rem;opacity:.7}li{margin:.2rem 0}
 `;

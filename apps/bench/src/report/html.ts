@@ -65,11 +65,11 @@ function gauge({ target: { reach, aim, better }, found, verdict }: Judged): stri
   if (found === null) return '';
   const share = (value: number): number => {
     const relative = better === 'more' ? value / reach : reach / value;
-    return 60 + 60 * Math.max(-1, Math.min(1, Math.log2(relative) / 2));
+    return 62 + 56 * Math.max(-1, Math.min(1, Math.log2(relative) / 2));
   };
   const tick = (value: number, kind: string): string =>
     `<line x1="${share(value).toFixed(1)}" x2="${share(value).toFixed(1)}" y1="2" y2="14" class="${kind}"/>`;
-  return `<svg class="gauge" viewBox="0 0 124 16" aria-hidden="true"><line x1="0" x2="120" y1="8" y2="8" class="grid"/>${tick(reach, 'reach')}${tick(aim, 'aim')}<circle cx="${share(found.value.median).toFixed(1)}" cy="8" r="4" class="${verdict}"/></svg>`;
+  return `<svg class="gauge" viewBox="0 0 124 16" aria-hidden="true"><line x1="6" x2="118" y1="8" y2="8" class="grid"/>${tick(reach, 'reach')}${tick(aim, 'aim')}<circle cx="${share(found.value.median).toFixed(1)}" cy="8" r="4" class="${verdict}"/></svg>`;
 }
 
 function targetsSection(results: Results): string {
