@@ -56,6 +56,23 @@ describe('a search', () => {
     expect(out).toContain('contract [* 256] sum 256, 64 rows: ');
   });
 
+  it('shows on a terminal what it is doing, and nothing of that elsewhere', async () => {
+    const given = ['fff', '--dims', 'D=8,O=8,trees=1,depth=2', '--rows', '3', '--seconds', '0.02', '--out'];
+    let said = '';
+    const streams = (isTTY: boolean) => ({
+      out: { write: () => true },
+      error: { isTTY, write: (t: string) => (said += t) },
+      environment: {},
+    });
+    await tuneCommand([...given, join(folder, 'terminal.json')], streams(true));
+    expect(said).toMatch(/3 rows: 10 candidates \(kernel 1 of 1\)\n/);
+    expect(said).toContain('compiling and checking 11 of 11');
+    expect(said).toContain("timing the best beside the compiler's own");
+    said = '';
+    await tuneCommand([...given, join(folder, 'pipe.json')], streams(false));
+    expect(said.trim().split('\n')).toHaveLength(1);
+  });
+
   it('goes on where it was', async () => {
     const { error } = await tune(...small, '--rows', '1,9,40');
     expect(error).not.toContain(', 9 rows');

@@ -75,9 +75,13 @@ async function run(given: readonly string[], out: Surroundings['out'], error: Su
     machine,
     before,
     stop: stop.signal,
-    progress: (text) => error.write(`${text}\n`),
+    progress: (text) => error.write(`${cleared(error)}${text}\n`),
+    status: (text) => {
+      if (error.isTTY === true) error.write(`${cleared(error)}  ${text}`);
+    },
     keep: (found) => write(file, found),
   }).finally(() => process.off('SIGINT', interrupt));
+  error.write(cleared(error));
   write(file, tuning);
   for (const choice of tuning.choices) out.write(`${choiceText(choice)}\n`);
   const kept = Object.keys(tuning.shapes).length;
@@ -85,6 +89,9 @@ async function run(given: readonly string[], out: Surroundings['out'], error: Su
   out.write(`written: ${file}${stop.signal.aborted ? ' (stopped; the same command goes on)' : ''}\n`);
   return 0;
 }
+
+/** What wipes a status line off a terminal. */
+const cleared = ({ isTTY }: Surroundings['error']): string => (isTTY === true ? '\r\u001b[K' : '');
 
 /** "contract [* 3072] sum 768, 128 rows: 1.21x (1.18x … 1.24x), the best of 42; {…}". */
 function choiceText({ shape, rows, form, gain, tried }: Choice): string {

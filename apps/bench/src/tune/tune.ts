@@ -57,6 +57,8 @@ export interface TuneOptions {
   /** What an earlier search left. */
   readonly before: TuningFile | null;
   readonly progress?: (text: string) => void;
+  /** Told more often, for a line that is written over. */
+  readonly status?: (text: string) => void;
   /** Told after each choice. */
   readonly keep?: (file: TuningFile) => void;
   readonly stop?: AbortSignal;
@@ -87,14 +89,14 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
     machine,
     choices,
   });
-  for (const unit of units) {
+  for (const [i, unit] of units.entries()) {
     const shape = shapeOf(unit);
     for (const count of rows) {
       const forms = candidatesFor(unit, shape.includes('walk'), count, engine);
       if (forms.length === 0) break;
       if (options.stop?.aborted === true) return fileOf();
       if (choices.some((c) => c.shape === shape && c.rows === count)) continue;
-      options.progress?.(`${shape}, ${count} rows: ${forms.length} candidates`);
+      options.progress?.(`${shape}, ${count} rows: ${forms.length} candidates (kernel ${i + 1} of ${units.length})`);
       const best = await search(shape, forms, count);
       choices.push({ shape, rows: count, ...best, tried: forms.length });
       options.keep?.(fileOf());
@@ -118,7 +120,8 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
     const smallDims = Object.fromEntries(layer.dims.map((d) => [d, small]));
     const smallTensors = randomTensors(layer, smallDims, 5);
     try {
-      for (const form of [null, ...forms]) {
+      for (const [i, form] of [null, ...forms].entries()) {
+        options.status?.(`compiling and checking ${i + 1} of ${forms.length + 1}`);
         const target = form === null ? wasm : withForm(wasm, shape, form);
         const wrong = await compareLayer(device, layer, smallDims, smallTensors, { target, capabilities }).catch(
           refused,
@@ -153,6 +156,7 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
       // A third of the time is for the last comparison.
       const round = (options.seconds * 1000 * 2) / 3 / rounds;
       while (field.length > 1) {
+        options.status?.(`timing ${field.length} that are left of ${rest.length}`);
         const times = await turns([own, ...field], round / (field.length + 1));
         const median = (e: Entry): number => spreadOf(times.get(e) ?? []).median;
         field = field.sort((a, b) => median(a) - median(b)).slice(0, Math.ceil(field.length / 2));
@@ -161,6 +165,7 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
       }
       const winner = field[0];
       if (winner === undefined) return { form: null, gain: { median: 1, low: 1, high: 1 } };
+      options.status?.("timing the best beside the compiler's own");
       const times = await turns([own, winner], (options.seconds * 1000) / 6);
       const theirs = times.get(winner) ?? [];
       const gain = spreadOf((times.get(own) ?? []).map((t, i) => t / (theirs[i] as number)));
