@@ -23,6 +23,20 @@ typedef float v4 __attribute__((vector_size(16)));
   }
 
 FMA_PEAK(fma_256, v8, 8)
+#ifdef __AVX512F__
+typedef float v16 __attribute__((vector_size(64)));
+FMA_PEAK(fma_512, v16, 16)
+#else
+// 0: this processor has no vectors as wide as that.
+float fma_512(int64_t rounds) { return 0 * (float)rounds; }
+#endif
+int32_t has_512(void) {
+#ifdef __AVX512F__
+  return 1;
+#else
+  return 0;
+#endif
+}
 FMA_PEAK(fma_128, v4, 4)
 
 // `count` is a multiple of 64.

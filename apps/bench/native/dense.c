@@ -5,6 +5,10 @@
 void openblas_set_num_threads(int threads);
 void set_threads(int32_t threads) { openblas_set_num_threads(threads); }
 
+// "OpenBLAS 0.3.21 … Haswell …": its version and the kernels that it chose for this processor.
+char *openblas_get_config(void);
+const char *config(void) { return openblas_get_config(); }
+
 void dense(const float *x, const float *w1, const float *b1, const float *w2, const float *b2, float *h, float *y,
            int32_t tokens, int32_t width, int32_t hidden) {
   for (int t = 0; t < tokens; t++) memcpy(h + (int64_t)t * hidden, b1, sizeof(float) * hidden);

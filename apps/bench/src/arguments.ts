@@ -12,11 +12,19 @@ export interface Arguments {
   readonly seconds: number;
   readonly seed: number;
   readonly long: boolean;
-  readonly paper: boolean;
+  /** Which groups: those that the other options call for, those of the targets, of the published comparisons, or all of both. */
+  readonly groups: 'usual' | 'targets' | 'paper' | 'record';
+  readonly only: string | null;
+  readonly tuning: string | null;
+  readonly record: string | null;
+  readonly from: string | null;
+  readonly fresh: boolean;
+  readonly through: string | null;
   readonly list: boolean;
   readonly help: boolean;
   readonly json: string | null;
   readonly html: string | null;
+  readonly markdown: string | null;
   readonly coloured: boolean;
 }
 
@@ -28,18 +36,32 @@ export const HELP = `espalier bench [options]
 Times generated WebAssembly kernels beside their peers: in one process, in turns, after every output
 was compared with the float64 interpreter. Random weights and inputs; times past the engine's tier-up.
 
+What to measure:
 --filter WORDS     only groups whose name has all these words, e.g. "tree 128"
+--only NAME        the one group of this name, as --list gives it; or "extras": call overhead, memory, bundle
 --tokens LIST      rows of the input (default 1,128,1024; with --long also 16384)
 --threads LIST     threads (default 1)
 --modes LIST       plain (128-bit), wide (256-bit where the engine fuses; Node only) (default both)
---baselines LIST   ${baselines.map((b) => b.name).join(', ')} (default all); none
+--baselines LIST   ${baselines.map((b) => b.name).join(', ')}
+                   (default: all but published-level1, -level2, -naive and -bmm); none
+--tuning FILE      ourselves only: the compiler's own choice of forms beside that of a file which \`espalier tune\`
+                   wrote; "shipped": of the one that is shipped for this processor and engine, if any
 --seconds N        of turns for each group (default 4)
 --seed N           of weights and inputs (default: a fresh one, printed)
 --long             also 16,384 tokens and dense layers of 4095 neurons: some minutes
---paper            the comparisons of the UltraFastBERT paper, published beside measured
+--targets          what was set out to be reached: the groups for it, and a verdict for each row
+--paper            the comparisons of the UltraFastBERT paper, published beside measured; takes 8 GB of memory
 --list             the groups, and nothing else
+
+What to make of it:
 --json FILE        results as data
 --html FILE        results as a page with plots
+--markdown FILE    results as tables
+--from FILE        measures nothing: shows results that --json or --record wrote
+--record FILE      the groups of --targets and --paper, each in a process of its own, kept in FILE (JSON) as they
+                   are done, with the same as .md and .html beside it. Started again it goes on where it was
+--fresh            with --record: measure again what is there already (with --filter: those groups)
+--through COMMAND  with --record: runs each of these processes through a command, e.g. "taskset -c 1"
 --no-color         no colours (NO_COLOR is honoured too)
 --help, -h         this text
 
@@ -56,9 +78,17 @@ const OPTIONS = {
   seed: { type: 'string' },
   long: { type: 'boolean' },
   paper: { type: 'boolean' },
+  targets: { type: 'boolean' },
+  only: { type: 'string' },
+  tuning: { type: 'string' },
+  record: { type: 'string' },
+  from: { type: 'string' },
+  fresh: { type: 'boolean' },
+  through: { type: 'string' },
   list: { type: 'boolean' },
   json: { type: 'string' },
   html: { type: 'string' },
+  markdown: { type: 'string' },
   'no-color': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -80,15 +110,26 @@ export function readArguments(
     );
   }
   const long = values.long === true;
-  const paper = values.paper === true;
+  const wanted = (['targets', 'paper', 'record', 'from'] as const).filter(
+    (o) => values[o] !== undefined && values[o] !== false,
+  );
+  if (wanted.length > 1) throw new UsageError(`--${wanted.join(' and --')} exclude each other`);
+  for (const option of ['fresh', 'through'] as const)
+    if (values[option] !== undefined && values.record === undefined)
+      throw new UsageError(`--${option} goes with --record FILE`);
+  for (const option of ['tokens', 'threads', 'modes', 'long'] as const)
+    if (values[option] !== undefined && wanted.length > 0)
+      throw new UsageError(
+        `--${option} does not go with --${wanted[0]}, which has groups of its own; --filter picks some`,
+      );
   const seconds = Number(values.seconds ?? 4);
   if (!(seconds > 0)) throw new UsageError(`--seconds is "${values.seconds}"; give a number above 0`);
-  const usual = paper ? [16384] : long ? [1, 128, 1024, 16384] : [1, 128, 1024];
+  const usual = long ? [1, 128, 1024, 16384] : [1, 128, 1024];
   return {
     filter: values.filter ?? '',
     tokens: whole('tokens', values.tokens, usual),
     threads: whole('threads', values.threads, [1]),
-    modes: among('modes', values.modes, modes, paper ? ['wide'] : ['plain', 'wide']),
+    modes: among('modes', values.modes, modes, ['plain', 'wide']),
     baselines:
       values.baselines === 'none'
         ? ['none']
@@ -101,11 +142,25 @@ export function readArguments(
     seconds,
     seed: whole('seed', values.seed, [Math.floor(Math.random() * 2 ** 31)])[0] as number,
     long,
-    paper,
+    groups:
+      values.record !== undefined
+        ? 'record'
+        : values.targets === true
+          ? 'targets'
+          : values.paper === true
+            ? 'paper'
+            : 'usual',
+    only: values.only ?? null,
+    tuning: values.tuning ?? null,
+    record: values.record ?? null,
+    from: values.from ?? null,
+    fresh: values.fresh === true,
+    through: values.through ?? null,
     list: values.list === true,
     help: values.help === true,
     json: values.json ?? null,
     html: values.html ?? null,
+    markdown: values.markdown ?? null,
     coloured: values['no-color'] !== true && isTerminal && !environment['NO_COLOR'],
   };
 }

@@ -1,17 +1,13 @@
 /** Measures the groups of a plan one after another and gathers the results. */
-import { cpus, release, totalmem, type } from 'node:os';
-import { compile, wasm } from '@espalier/codegen';
-import { standardLayer } from '@espalier/ir';
-import { loadLayer } from '@espalier/runtime';
-import { openWasm } from '@espalier/runtime-wasm';
-import { baselines } from './baselines/index.ts';
-import { ceilings } from './baselines/native.ts';
+import type { Tuning } from '@espalier/codegen';
+import { type Candidate, lineup, OURS, tunedLineup } from './contenders.ts';
 import { type Baseline, isAbsent, type Work } from './contract.ts';
-import { type Entrant, measure, type Pace, type Round, type Spread, spreadOf } from './measure.ts';
+import { measureExtras } from './extras.ts';
+import { describeMachine } from './machine.ts';
+import { type Entrant, measure, type Pace, type Round } from './measure.ts';
 import { prepareOwn } from './own.ts';
 import { type Group, groupName } from './plan.ts';
 import type { Amdahl, Machine, Result, ResultRow, Results } from './results.ts';
-import { type Block, denseWork, encoderWork, treeWork } from './works.ts';
 
 export interface BenchOptions {
   readonly groups: readonly Group[];
@@ -20,13 +16,15 @@ export interface BenchOptions {
   /** Names of baselines; empty: all. */
   readonly baselines: readonly string[];
   readonly command: string;
+  /** Whether call overhead, memory and size are measured at the end, too; true if absent. */
+  readonly extras?: boolean;
+  /** Forms to compare with the compiler's own choice, without any baseline. */
+  readonly tuning?: Tuning;
   /** Told what happens, for a status line. */
   readonly progress?: (text: string) => void;
   /** Told of each group as it is done. */
   readonly done?: (result: Result) => void;
 }
-
-export const OURS = 'espalier';
 
 /** Runs a bench. Rejects only for defects: absent and wrong contenders are part of the results. */
 export async function runBench(options: BenchOptions): Promise<Results> {
@@ -37,49 +35,18 @@ export async function runBench(options: BenchOptions): Promise<Results> {
   for (const group of options.groups) {
     if (stopped()) break;
     options.progress?.(`${groupName(group)}: making weights and the float64 reference`);
-    const { result, line } =
-      group.kind === 'encoder'
-        ? await encoderGroup(group, machine, options)
-        : await layerGroup(group, machine, options);
+    const { result, line } = await measureGroup(group, machine, options);
     results.push(result);
     if (line !== null) amdahl.push(line);
     options.done?.(result);
   }
-  const call = stopped() ? undefined : await callOverhead();
+  const extras = options.extras === false || stopped() ? {} : await measureExtras(options.progress);
   const { command, seed } = options;
-  return {
-    version: 1,
-    command,
-    seed,
-    machine,
-    results,
-    amdahl,
-    ...(call === undefined ? {} : { call }),
-    stopped: stopped(),
-  };
+  return { version: 2, command, seed, machine, results, amdahl, ...extras, stopped: stopped() };
 }
 
-function describeMachine(): Machine {
-  const found = ceilings();
-  const list = cpus();
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    cpu: list[0]?.model.trim() ?? 'unknown',
-    cores: list.length,
-    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-    system: `${type()} ${release()}`,
-    node: process.versions.node,
-    v8: process.versions.v8,
-    ...('reason' in found ? {} : found),
-  };
-}
-
-/** Somebody to enter, by who it is and what it does. */
-interface Candidate {
-  readonly name: string;
-  readonly work: Work;
-  readonly by: Baseline | null;
-}
+/** Milliseconds after which threads of all peers are asleep. */
+const RESTING = 60;
 
 interface Measurement {
   readonly round: Round;
@@ -90,15 +57,18 @@ async function measureAll(candidates: readonly Candidate[], group: Group, option
   const entrants: Entrant[] = [];
   const skipped: { name: string; reason: string; command?: string }[] = [];
   try {
-    for (const { name, work, by } of candidates) {
+    for (const { name, work, by, isTuned } of candidates) {
       options.progress?.(`${groupName(group)}: preparing ${name}`);
       const ready =
-        by === null ? await prepareOwn(work, group.mode, group.threads) : await prepared(by, work, group.threads);
+        by === null
+          ? await prepareOwn(work, group.mode, group.threads, isTuned === true ? options.tuning : null)
+          : await prepared(by, work, group.threads);
       if (isAbsent(ready)) skipped.push({ name, ...ready });
       else entrants.push({ name, work, contender: ready });
     }
     options.progress?.(`${groupName(group)}: checking, warming up and timing ${entrants.length} contenders`);
-    return { round: await measure(entrants, options.pace), skipped };
+    const pace = group.threads === 1 ? options.pace : { rest: RESTING, ...options.pace };
+    return { round: await measure(entrants, pace), skipped };
   } finally {
     for (const { contender } of entrants) await contender.dispose();
   }
@@ -113,102 +83,80 @@ async function prepared(by: Baseline, work: Work, threads: number) {
   }
 }
 
-const chosen = (kind: Work['kind'], { baselines: names }: BenchOptions): readonly Baseline[] =>
-  baselines.filter((b) => b.kinds.includes(kind) && (names.length === 0 || names.includes(b.name)));
-
-async function layerGroup(group: Group, machine: Machine, options: BenchOptions) {
-  const { tokens, size, width, kind } = group;
-  const work =
-    kind === 'dense' ? denseWork(size, tokens, options.seed, width) : treeWork(size, tokens, options.seed, width);
-  const candidates: Candidate[] = [
-    { name: OURS, work, by: null },
-    ...chosen(kind, options).map((by) => ({ name: by.name, work, by })),
-  ];
-  if (kind === 'tree') {
-    // What the tree stands for: as wide as it has neurons, by everybody; and as wide as it has levels, the same arithmetic.
-    const neurons = 2 ** (size + 1) - 1;
-    const dense = denseWork(neurons, tokens, options.seed, width);
-    const equal = denseWork(size + 1, tokens, options.seed, width);
-    const native = ['onnxruntime-node', 'openblas'];
-    candidates.push({ name: `${OURS}, dense ${neurons}`, work: dense, by: null });
-    for (const by of chosen('dense', options).filter((b) => native.includes(b.name)))
-      candidates.push({ name: `${by.name}, dense ${neurons}`, work: dense, by });
-    candidates.push({ name: `${OURS}, dense ${size + 1}`, work: equal, by: null });
-  }
+async function measureGroup(group: Group, machine: Machine, options: BenchOptions) {
+  const { work, candidates } =
+    options.tuning === undefined ? lineup(group, options.seed, options.baselines) : tunedLineup(group, options.seed);
   const { round, skipped } = await measureAll(candidates, group, options);
-  return { result: resultOf(group, work, candidates, round, skipped, machine), line: null };
+  return {
+    result: resultOf(group, work, candidates, { round, skipped }, machine, options.seed),
+    line: group.kind === 'encoder' && options.tuning === undefined ? amdahlOf(group, round) : null,
+  };
 }
 
-async function encoderGroup(group: Group, machine: Machine, options: BenchOptions) {
-  const works = new Map<Block, Work>(
-    (['dense', 'tree', 'none'] as const).map((b) => [b, encoderWork(group.size, b, group.tokens, options.seed)]),
-  );
-  const work = works.get('dense') as Work;
-  const candidates: Candidate[] = [
-    { name: OURS, work, by: null },
-    ...chosen('encoder', options).map((by) => ({ name: by.name, work, by })),
-    { name: `${OURS}, trees`, work: works.get('tree') as Work, by: null },
-    { name: `${OURS}, no feedforward`, work: works.get('none') as Work, by: null },
-  ];
-  const { round, skipped } = await measureAll(candidates, group, options);
+function amdahlOf({ mode, tokens, size }: Group, round: Round): Amdahl {
   const median = (name: string): number => round.measured.find((m) => m.name === name)?.time.median ?? Number.NaN;
   const [dense, tree, none] = [median(OURS), median(`${OURS}, trees`), median(`${OURS}, no feedforward`)];
-  const line: Amdahl = {
-    mode: group.mode,
-    sequence: group.tokens,
-    layers: group.size,
-    dense,
-    tree,
-    none,
-    reached: dense / tree,
-    possible: dense / none,
-  };
-  return { result: resultOf(group, work, candidates, round, skipped, machine), line };
+  const ratios = { reached: dense / tree, possible: dense / none };
+  return { mode, sequence: tokens, layers: size, dense, tree, none, ...ratios };
 }
 
 function resultOf(
   group: Group,
   work: Work,
   candidates: readonly Candidate[],
-  round: Round,
-  skipped: Result['skipped'],
+  { round, skipped }: Measurement,
   machine: Machine,
+  seed: number,
 ): Result {
   const rows = round.measured.map(({ name, time, turns, error }): ResultRow => {
     const own = candidates.find((c) => c.name === name)?.work ?? work;
     const gflops = own.flops / time.median / 1e6;
+    const gigabytes = own.weightBytes / time.median / 1e6;
     const ratio = name === OURS ? null : round.ratio(name, OURS);
+    // Time a token : ours a token, where somebody did fewer of them.
+    const share = group.tokens / own.tokens;
+    const scaled = ratio && { median: ratio.median * share, low: ratio.low * share, high: ratio.high * share };
     return {
       name,
       ...(own === work ? {} : { does: own.name }),
+      ...(own.tokens === group.tokens ? {} : { tokens: own.tokens }),
       time,
       turns,
       gflops,
-      gigabytes: own.weightBytes / time.median / 1e6,
-      ...(machine.gflops === undefined ? {} : { ofCeiling: gflops / (machine.gflops * group.threads) }),
-      ...(ratio === null ? {} : { ratio }),
+      gigabytes,
+      ...limitOf(machine, gflops / group.threads, gigabytes, own),
+      ...(scaled === null ? {} : { ratio: scaled }),
       error,
     };
   });
   const { kind, tokens, threads, mode } = group;
   const note = work.note === undefined ? {} : { note: work.note };
-  return { work: work.name, kind, tokens, threads, mode, ...note, rows, skipped, rejected: round.rejected };
+  return {
+    group: groupName(group),
+    work: work.name,
+    kind,
+    tokens,
+    threads,
+    mode,
+    ...note,
+    seed,
+    rows,
+    skipped,
+    rejected: round.rejected,
+  };
 }
 
-/** Nanoseconds from JavaScript to a result and back, on a layer too small to count. */
-async function callOverhead(): Promise<Spread> {
-  using device = await openWasm();
-  const artefact = await compile(standardLayer('linear', { dims: { D: 4, O: 4 } }), { target: wasm });
-  using layer = await loadLayer(device, artefact, { w: new Float32Array(16).fill(0.5), b: new Float32Array(4) });
-  using prepared = await layer.prepare({ T: 1 });
-  (prepared.inputs['x'] as Float32Array).fill(1);
-  const calls = 20_000;
-  const samples: number[] = [];
-  for (let i = 0; i < 60; i++) {
-    const start = performance.now();
-    for (let j = 0; j < calls; j++) prepared.runSync();
-    if (i >= 20) samples.push(((performance.now() - start) / calls) * 1e6);
-  }
-  if (prepared.outputs['y']?.[0] !== 2) throw new Error('the tiny layer gives a wrong result');
-  return spreadOf(samples);
+/** What a large cache may hold. */
+const CACHED = 32 * 2 ** 20;
+
+/** Which of the machine's ceilings a row is nearer to, and how near: multiply-adds of the widest vectors, or reading weights. */
+function limitOf({ ceilings }: Machine, gflops: number, gigabytes: number, work: Work): Pick<ResultRow, 'limit'> {
+  if (ceilings === undefined) return {};
+  const bytes = [...work.graph.weights.values()].reduce((n, w) => n + w.data.byteLength, 0);
+  const reading = bytes <= CACHED ? ceilings.read24 : ceilings.read128;
+  const arithmetic = gflops / (ceilings.fma512 ?? ceilings.fma256);
+  const memory = gigabytes / (work.kind === 'tree' ? reading.randomRows : reading.inOrder);
+  return {
+    limit: memory > arithmetic ? { of: 'memory', share: memory } : { of: 'arithmetic', share: arithmetic },
+  };
 }

@@ -1,12 +1,18 @@
 /** The bench as a command. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { HELP, readArguments, UsageError } from './arguments.ts';
+import { type Arguments, HELP, readArguments, UsageError } from './arguments.ts';
 import { runBench } from './bench.ts';
+import { keyText, machineKey, sameMachine } from './machine.ts';
 import { paperText } from './paper.ts';
-import { groupName, plan } from './plan.ts';
+import { filtered, type Group, groupName, groupsOf } from './plan.ts';
+import { EXTRAS, record } from './record.ts';
 import { pageOf } from './report/html.ts';
-import { groupText, headText, tailText } from './report/text.ts';
+import { markdownOf } from './report/markdown.ts';
+import { groupText, headText, tailText, targetsText } from './report/text.ts';
+import type { Results } from './results.ts';
+import { shippedTuning } from './tune/shipped.ts';
+import type { TuningFile } from './tune/tune.ts';
 
 interface Stream {
   write(text: string): unknown;
@@ -39,14 +45,12 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
     out.write(HELP);
     return 0;
   }
-  const all = { ...asked, filter: '' };
-  const groups = plan(asked).filter((g) => !asked.paper || g.kind !== 'dense');
-  if (groups.length === 0)
-    throw new UsageError(
-      `no group has all of the words "${asked.filter}"; there are\n${plan(all)
-        .map((g) => `  ${groupName(g)}`)
-        .join('\n')}`,
-    );
+  if (asked.from !== null) {
+    const results = readResults(asked.from);
+    for (const result of results.results) out.write(`\n${groupText(result, asked)}\n`);
+    return finish(results, asked, out);
+  }
+  const groups = chosenGroups(asked);
   if (asked.list) {
     out.write(`${groups.map(groupName).join('\n')}\n`);
     return 0;
@@ -61,13 +65,34 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
   const status = (text: string): void => {
     if (error.isTTY === true) error.write(`\r\u001b[K${text.slice(0, 118)}`);
   };
-  const { seconds, seed, coloured } = asked;
+  const { seconds, seed } = asked;
+  const command = `espalier bench ${given.map((a) => (/[\s"]/.test(a) ? JSON.stringify(a) : a)).join(' ')}`.trim();
   try {
+    if (asked.record !== null) {
+      const results = await record({
+        ...{ file: asked.record, groups, seconds, fresh: asked.fresh, through: asked.through },
+        // What makes all of it, however it was started this time.
+        command: `espalier bench --record ${asked.record}`,
+        extras: asked.filter === '' && asked.only === null,
+        stop: stop.signal,
+        say: (text) => out.write(`${text}\n`),
+      });
+      return finish(results, asked, out);
+    }
     const results = await runBench({
       groups,
       seed,
       baselines: asked.baselines,
-      command: `espalier bench ${given.join(' ')}`.trim(),
+      command,
+      extras: asked.tuning === null && (asked.only === null || asked.only === EXTRAS),
+      ...(asked.tuning === null
+        ? {}
+        : {
+            tuning: readTuning(
+              asked.tuning,
+              groups.every((g) => g.mode === 'wide'),
+            ),
+          }),
       pace: {
         seconds,
         turn: Math.min(20, 5 * seconds),
@@ -77,24 +102,83 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
       progress: status,
       done: (result) => {
         status('');
-        out.write(`\n${groupText(result, { coloured })}\n`);
+        out.write(`\n${groupText(result, asked)}\n`);
       },
     });
     status('');
-    out.write(`\n${tailText(results)}\n`);
-    if (asked.paper) out.write(`${paperText(results)}\n`);
-    out.write(`\n${headText(results)}\n`);
-    for (const [file, text] of [
-      [asked.json, `${JSON.stringify(results, null, 1)}\n`],
-      [asked.html, pageOf(results)],
-    ] as const)
-      if (file !== null) {
-        mkdirSync(dirname(file), { recursive: true });
-        writeFileSync(file, text);
-        out.write(`written: ${file}\n`);
-      }
-    return results.results.some((r) => r.rejected.length > 0) ? 1 : 0;
+    return finish(results, asked, out);
   } finally {
     process.off('SIGINT', interrupt);
   }
+}
+
+/** The tables that sum up, the files that were asked for, and the exit code. */
+function finish(results: Results, asked: Arguments, out: Stream): 0 | 1 {
+  out.write(`\n${tailText(results)}\n`);
+  const isAll = asked.from !== null || asked.record !== null;
+  if (isAll || asked.groups === 'targets') out.write(`\n${targetsText(results, asked)}\n`);
+  if (isAll || asked.groups === 'paper') out.write(`\n${paperText(results)}\n`);
+  out.write(`\n${headText(results)}\n`);
+  for (const [file, text] of [
+    [asked.json, () => `${JSON.stringify(results, null, 1)}\n`],
+    [asked.html, () => pageOf(results)],
+    [asked.markdown, () => markdownOf(results)],
+  ] as const)
+    if (file !== null) {
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text());
+      out.write(`written: ${file}\n`);
+    }
+  return results.results.some((r) => r.rejected.length > 0) ? 1 : 0;
+}
+
+/** Throws UsageError where there is none. */
+function chosenGroups(asked: Arguments): readonly Group[] {
+  const all = groupsOf(asked.groups, asked);
+  if (asked.only === EXTRAS) return [];
+  if (asked.only !== null) {
+    // Whatever set it is from: a name says everything.
+    const found = [...all, ...groupsOf('record', asked)].find((g) => groupName(g) === asked.only);
+    if (found === undefined) throw new UsageError(`--only has "${asked.only}"; ${namesOf(all)}\n  ${EXTRAS}`);
+    return [found];
+  }
+  const groups = filtered(all, asked.filter);
+  if (groups.length === 0) throw new UsageError(`no group has all of the words "${asked.filter}"; ${namesOf(all)}`);
+  return groups;
+}
+
+const namesOf = (groups: readonly Group[]): string => `there are\n${groups.map((g) => `  ${groupName(g)}`).join('\n')}`;
+
+/** A tuning of this machine, from a file or shipped for it. Throws UsageError for one of another, whose forms may be slow here. */
+function readTuning(file: string, isWide: boolean): TuningFile {
+  const here = machineKey();
+  if (file === 'shipped') {
+    const shipped = shippedTuning(here, isWide);
+    if (shipped !== null) return shipped;
+    throw new UsageError(`no ${isWide ? '256' : '128'}-bit tuning is shipped for ${keyText(here)}`);
+  }
+  let tuning: Partial<TuningFile>;
+  try {
+    tuning = JSON.parse(readFileSync(file, 'utf8')) as Partial<TuningFile>;
+  } catch (problem) {
+    throw new UsageError(`${file} can't be read: ${(problem as Error).message}`);
+  }
+  if (tuning.version !== 1 || tuning.shapes === undefined || tuning.machine === undefined)
+    throw new UsageError(`${file} holds no tuning; \`espalier tune LAYER --dims … --out FILE\` writes one`);
+  if (!sameMachine(tuning.machine, here))
+    throw new UsageError(`${file} is a tuning for ${keyText(tuning.machine)}; this is ${keyText(here)}`);
+  return tuning as TuningFile;
+}
+
+/** Results that an earlier run wrote. Throws UsageError where the file has none. */
+function readResults(file: string): Results {
+  let results: Partial<Results>;
+  try {
+    results = JSON.parse(readFileSync(file, 'utf8')) as Partial<Results>;
+  } catch (problem) {
+    throw new UsageError(`${file} can't be read: ${(problem as Error).message}`);
+  }
+  if (results.version !== 2 || !Array.isArray(results.results))
+    throw new UsageError(`${file} holds no results of version 2; --json FILE and --record FILE write them`);
+  return results as Results;
 }

@@ -55,6 +55,8 @@ export interface Baseline {
   readonly title: string;
   /** Kinds of work it does; for others it is not mentioned. */
   readonly kinds: readonly Work['kind'][];
+  /** Takes part only where `--baselines` names it or a group calls for it: slow, or of interest only beside what was published. */
+  readonly onlyIfAsked?: true;
   /** Gets ready on so many threads, or says why it can't. Throws only for defects. */
   prepare(work: Work, threads: number): Promise<Contender | Absence>;
 }

@@ -46,6 +46,11 @@ export interface Pace {
   readonly turn: number;
   /** Seconds at most that one contender may take to settle. */
   readonly warmUp: number;
+  /**
+   * Milliseconds of rest before each turn; none if absent. Where contenders have threads, those of the last one go on spinning for
+   * some time after its turn (OpenBLAS: some 25 ms) and would hold a core that the next one needs.
+   */
+  readonly rest?: number;
   readonly stop?: AbortSignal;
 }
 
@@ -78,8 +83,13 @@ async function turn({ contender: { run }, work: { next } }: Entrant, least: numb
   return elapsed / runs;
 }
 
+const resting = async (milliseconds: number): Promise<void> => {
+  if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds));
+};
+
 /** Runs until three turns agree within 3 % with the three before them: past the engine's tier-up. */
-async function settle(entrant: Entrant, { turn: least, warmUp, stop }: Pace): Promise<void> {
+async function settle(entrant: Entrant, { turn: least, warmUp, rest = 0, stop }: Pace): Promise<void> {
+  await resting(rest);
   const start = performance.now();
   const times: number[] = [];
   while (performance.now() - start < warmUp * 1000 && stop?.aborted !== true) {
@@ -135,6 +145,7 @@ export async function measure(entrants: readonly Entrant[], pace: Pace): Promise
     if (pace.stop?.aborted === true) break;
     for (let i = 0; i < right.length; i++) {
       const entrant = right[(i + round) % right.length] as Entrant;
+      await resting(pace.rest ?? 0);
       samples.get(entrant.name)?.push(await turn(entrant, pace.turn));
     }
   }

@@ -1,5 +1,5 @@
 /** Our own kernels as contenders: plain 128-bit, or 256-bit where the engine fuses; inputs and outputs stay in WebAssembly's memory. */
-import { compileGraph, wasm } from '@espalier/codegen';
+import { compileGraph, type Tuning, tuned, wasm } from '@espalier/codegen';
 import { loadGraph } from '@espalier/runtime';
 import { openWasm, wasmCapabilities } from '@espalier/runtime-wasm';
 import type { Absence, Contender, Work } from './contract.ts';
@@ -8,8 +8,15 @@ import type { Absence, Contender, Work } from './contract.ts';
 export const modes = ['plain', 'wide'] as const;
 export type Mode = (typeof modes)[number];
 
-/** Gets ready; an Absence where the engine can't do what the mode asks. */
-export async function prepareOwn(work: Work, mode: Mode, threads: number): Promise<Contender | Absence> {
+/** Gets ready, with the forms of a tuning if one is given; an Absence where the engine can't do what the mode asks, or the tuning is for the other mode. */
+export async function prepareOwn(
+  work: Work,
+  mode: Mode,
+  threads: number,
+  tuning: Tuning | null = null,
+): Promise<Contender | Absence> {
+  if (tuning !== null && (tuning.capabilities['simd-256'] === true) !== (mode === 'wide'))
+    return { reason: `the tuning is for ${mode === 'wide' ? '128' : '256'}-bit kernels` };
   const device = await openWasm({ threads, wide: mode === 'wide' ? 'auto' : false });
   const refusal = device.info.capabilities['simd-256-refused'];
   if (mode === 'wide' && refusal !== undefined) {
@@ -17,7 +24,10 @@ export async function prepareOwn(work: Work, mode: Mode, threads: number): Promi
     return { reason: String(refusal) };
   }
   const capabilities = wasmCapabilities(device.info);
-  const compiled = await compileGraph(work.graph, { target: wasm, capabilities });
+  const compiled = await compileGraph(work.graph, {
+    target: tuning === null ? wasm : tuned(wasm, tuning),
+    capabilities,
+  });
   const graph = await loadGraph(device, compiled, work.graph.weights);
   const prepared = await graph.prepare(work.dims);
   const feed = (): void => {

@@ -1,8 +1,11 @@
 /** What a bench finds, as data: the JSON file, and what text and page are made from. */
+import type { NativeCeilings } from './baselines/native/ceilings.ts';
 import type { Spread } from './measure.ts';
 import type { Mode } from './own.ts';
 
 export interface Result {
+  /** The group's name, as `--list` gives it. */
+  readonly group: string;
   /** "dense 768-3072-768". */
   readonly work: string;
   readonly kind: 'dense' | 'tree' | 'encoder';
@@ -11,6 +14,8 @@ export interface Result {
   /** How our own kernels were made; the ratios of a group are all to these. */
   readonly mode: Mode;
   readonly note?: string;
+  /** Of weights and inputs. */
+  readonly seed: number;
   readonly rows: readonly ResultRow[];
   readonly skipped: readonly { readonly name: string; readonly reason: string; readonly command?: string }[];
   readonly rejected: readonly { readonly name: string; readonly why: string }[];
@@ -20,15 +25,20 @@ export interface ResultRow {
   readonly name: string;
   /** What it did, where that is not the group's work. */
   readonly does?: string;
+  /** How many tokens it did, where that is not the group's number: what is slow and takes the same time for each. */
+  readonly tokens?: number;
   /** Milliseconds a run. */
   readonly time: Spread;
   readonly turns: number;
   readonly gflops: number;
   /** Gigabytes of weights a second, each counted once a run. */
   readonly gigabytes: number;
-  /** Share of the machine's measured multiply-adds, where that is known. */
-  readonly ofCeiling?: number;
-  /** Its time : ours, turn by turn; above 1 we are faster. Absent for ourselves. */
+  /**
+   * The nearer of the machine's measured ceilings and what share of it was reached, where they are known. Of memory: reading as many
+   * bytes in such order, each weight once a run; above 1 they come from a nearer cache.
+   */
+  readonly limit?: { readonly of: 'arithmetic' | 'memory'; readonly share: number };
+  /** Its time a token : ours, turn by turn; above 1 we are faster. Absent for ourselves. */
   readonly ratio?: Spread;
   readonly error: number;
 }
@@ -55,19 +65,44 @@ export interface Machine {
   readonly system: string;
   readonly node: string;
   readonly v8: string;
-  readonly gflops?: number;
-  readonly gigabytes?: number;
+  /** "family 26, model 2", where the system tells: marketing names don't tell processors apart. */
+  readonly family?: string;
+  /** Which OpenBLAS was linked, and the kernels that it runs. */
+  readonly blas?: string;
+  /** Of one core, by C programs; absent without a C compiler. */
+  readonly ceilings?: NativeCeilings;
+}
+
+/** What a loaded model takes beside its weights. */
+export interface Memory {
+  /** "encoder of 12 layers, f32". */
+  readonly what: string;
+  readonly weightBytes: number;
+  /** What the process grew by when it was loaded and had run once. */
+  readonly residentBytes: number;
+}
+
+/** The runtime as an application's bundler packs it, bytes by gzip. */
+export interface BundleSize {
+  readonly oneThread: number;
+  readonly severalThreads: number;
 }
 
 export interface Results {
-  readonly version: 1;
+  readonly version: 2;
   readonly command: string;
+  /** The last commit that changed the packages measured, where it is known. */
+  readonly revision?: string;
   readonly seed: number;
   readonly machine: Machine;
   readonly results: readonly Result[];
   readonly amdahl: readonly Amdahl[];
   /** Nanoseconds of a call on a tiny layer, inputs and outputs in place. */
   readonly call?: Spread;
+  readonly memory?: Memory;
+  readonly bundle?: BundleSize;
+  /** Extras that could not be measured here, and why. */
+  readonly missing?: readonly string[];
   /** Whether it was stopped before the end. */
   readonly stopped: boolean;
 }

@@ -2,10 +2,11 @@
 import { interpretGraph } from '@espalier/ir';
 import { describe, expect, it } from 'vitest';
 import { baselines } from '../src/baselines/index.ts';
+import { encoderWork } from '../src/encoder.ts';
 import { isAbsent, runBench, type Work } from '../src/index.ts';
 import { prepareOwn } from '../src/own.ts';
 import type { Group } from '../src/plan.ts';
-import { denseWork, encoderWork, treeWork } from '../src/works.ts';
+import { denseWork, treeWork } from '../src/works.ts';
 
 const seed = Math.floor(Math.random() * 2 ** 31);
 const pace = { seconds: 0.05, turn: 1, warmUp: 0.05 };
@@ -105,6 +106,7 @@ it('measures layers from weights to results', async () => {
   expect(tree?.rows.map((r) => r.name)).toEqual([
     'espalier',
     'onnxruntime-node',
+    'espalier, f16 rows',
     'espalier, dense 7',
     'onnxruntime-node, dense 7',
     'espalier, dense 3',

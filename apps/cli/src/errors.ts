@@ -14,7 +14,7 @@ export const usageErrorCodes = {
   U009: 'a folder that cannot be written',
   U010: 'a capability that no target has, or a value it cannot take',
   U011: 'a command whose package is not installed',
-  U012: 'a tuning file that cannot be read, or is for another target',
+  U012: 'a tuning file that cannot be read, or is for another target or other capabilities',
 } as const;
 
 export type UsageErrorCode = keyof typeof usageErrorCodes;

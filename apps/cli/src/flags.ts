@@ -4,6 +4,7 @@ import { assignments } from './assignments.ts';
 import { UsageError } from './errors.ts';
 import type { LayerFlags } from './layer-source.ts';
 import { readSchedules } from './schedule-file.ts';
+import type { Surroundings } from './surroundings.ts';
 import { capabilitiesFor, findTargets, targetNames } from './targets.ts';
 import { withTuning } from './tuning-file.ts';
 import type { WatchOptions } from './watch.ts';
@@ -28,15 +29,15 @@ export function needed(value: string | undefined, option: string, example: strin
   throw new UsageError('U001', `${option} is missing`, `${option} takes e.g. ${example}; --help says more.`);
 }
 
-/** The targets that were asked for. Throws UsageError as `findTargets`, `capabilitiesFor` and `withTuning`. */
+/** The targets that were asked for; a remark on the tuning goes to the error stream. Throws UsageError as `findTargets`, `capabilitiesFor` and `withTuning`. */
 export async function askedTargets(
   flags: Pick<CodeFlags, 'target' | 'capability' | 'tuning'>,
-  cwd: string,
+  { cwd, error }: Pick<Surroundings, 'cwd' | 'error'>,
 ): Promise<readonly AskedTarget[]> {
   const found = await findTargets(needed(flags.target, '--target', targetNames.join(', ')), cwd);
   const capabilities = capabilitiesFor(assignments(flags.capability ?? [], '--capability'), found);
   const asked = found.map((target) => ({ target, capabilities: capabilities.get(target) ?? {} }));
-  return flags.tuning === undefined ? asked : withTuning(asked, flags.tuning, cwd);
+  return flags.tuning === undefined ? asked : withTuning(asked, flags.tuning, cwd, (text) => error.write(text));
 }
 
 /** What `watch` is told. Throws UsageError U008. */

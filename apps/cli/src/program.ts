@@ -37,7 +37,10 @@ const codeOptions = (command: Command): Command =>
         .default('best'),
     )
     .option('--schedule <file>', 'schedules by kernel, as JSON, in place of the defaults')
-    .option('--tuning <file>', 'forms and capabilities that `espalier tune` found');
+    .option(
+      '--tuning <file>',
+      'forms and capabilities that `espalier tune` found; "shipped": those shipped for this machine, if any',
+    );
 
 /** What a program ends with; commands set it. */
 export interface Outcome {

@@ -1,8 +1,8 @@
 /** Everybody who is compared with. */
 import type { Baseline } from '../contract.ts';
 import { jaxJs } from './jax.ts';
-import { openBlas } from './native/dense.ts';
-import { publishedBmm, publishedNaive, publishedTree } from './native/published.ts';
+import { openBlas, openBlas256 } from './native/dense.ts';
+import { publishedBmm, publishedLevel1, publishedLevel2, publishedNaive, publishedTree } from './native/published.ts';
 import { cTree, cTreeF16, cTreeTiled } from './native/tree.ts';
 import { onnxruntimeNode, onnxruntimeWeb } from './onnxruntime.ts';
 import { tfjsWasm } from './tfjs.ts';
@@ -11,6 +11,7 @@ import { transformersJs } from './transformers.ts';
 export const baselines: readonly Baseline[] = [
   onnxruntimeNode,
   openBlas,
+  openBlas256,
   onnxruntimeWeb,
   tfjsWasm,
   jaxJs,
@@ -19,6 +20,8 @@ export const baselines: readonly Baseline[] = [
   cTreeTiled,
   cTreeF16,
   publishedTree,
+  publishedLevel1,
+  publishedLevel2,
   publishedNaive,
   publishedBmm,
 ];

@@ -1,17 +1,11 @@
-/** The two native ceilings that shares of a peak are taken of. All of them: `native/ceilings.ts`. */
+/** What one core does at most, as the head of a report says it and as shares are taken of it. */
 import type { Absence } from '../contract.ts';
-import { measureCeilings } from './native/ceilings.ts';
+import { measureCeilings, type NativeCeilings } from './native/ceilings.ts';
 
-/** What one core does at most. */
-export interface Ceilings {
-  /** Multiply-adds of 256-bit vectors held in registers, GFLOP/s. */
-  readonly gflops: number;
-  /** Reading 128 MB in order, GB/s. */
-  readonly gigabytes: number;
-}
+let measured: NativeCeilings | Absence | undefined;
 
-/** Measured in about a second. */
-export function ceilings(): Ceilings | Absence {
-  const found = measureCeilings(0.2);
-  return 'reason' in found ? found : { gflops: found.fma256, gigabytes: found.readSequential };
+/** Measured once a process, in about a second and a half; an Absence without a C compiler. */
+export function ceilings(): NativeCeilings | Absence {
+  measured ??= measureCeilings(0.25);
+  return measured;
 }

@@ -1,29 +1,55 @@
-/** Results as one page that needs nothing else: bars of ratios, and the tables. */
+/** Results as one page that needs nothing else: verdicts as a scale, bars of time, and the tables. */
+import { paperRows } from '../paper.ts';
 import type { Result, Results } from '../results.ts';
-import { amdahlText, duration, headText, times } from './text.ts';
+import { type Judged, judge } from '../targets.ts';
+import { STYLE } from './css.ts';
+import { amount, aToken, bits, duration, foundText, limitText, plural, rowName, times, verdicts } from './format.ts';
+import { amdahlText, extrasText, headText } from './text.ts';
 
 const escaped = (text: string): string =>
   text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string);
 
 /** Bars of time a token on a logarithmic scale: from one contender to another may be a factor of a hundred. */
 function bars(result: Result): string {
-  const values = result.rows.map((r) => r.time.median / result.tokens);
+  const values = result.rows.map((r) => aToken(r, result));
   const [least, most] = [Math.min(...values) / 2, Math.max(...values)];
-  const width = (value: number): number => 420 * (Math.log(value / least) / Math.log(most / least || 2));
-  const rows = result.rows.map((row, i) => {
-    const y = 24 * i;
-    const value = values[i] as number;
-    const to = row.ratio === undefined ? '' : ` · ${times(row.ratio.median)}`;
-    return `<g transform="translate(0 ${y})"><text x="232" y="15" text-anchor="end">${escaped(row.name)}</text><rect x="240" y="3" height="16" width="${width(value).toFixed(1)}" class="${row.ratio === undefined ? 'ours' : 'other'}"/><text x="${(246 + width(value)).toFixed(1)}" y="15">${duration(value)}${to}</text></g>`;
+  const [left, room] = [236, 440];
+  const at = (value: number): number => room * (Math.log(value / least) / Math.log(most / least || 2));
+  const bottom = 24 * result.rows.length;
+  // A line for each power of ten within.
+  const powers: number[] = [];
+  for (let p = Math.ceil(Math.log10(least)); p <= Math.floor(Math.log10(most)); p++) powers.push(10 ** p);
+  const grid = powers.map((p) => {
+    const x = (left + at(p)).toFixed(1);
+    return `<line x1="${x}" x2="${x}" y1="0" y2="${bottom}" class="grid"/><text x="${x}" y="${bottom + 14}" text-anchor="middle" class="axis">${duration(p).replace(/\.0+ /, ' ')}</text>`;
   });
-  return `<svg viewBox="0 0 820 ${24 * rows.length}" role="img" aria-label="time a token, logarithmic">${rows.join('')}</svg>`;
+  const rows = result.rows.map((row, i) => {
+    const value = values[i] as number;
+    const [low, high] = [at(aToken(row, result, 'low')), at(aToken(row, result, 'high'))].map(
+      (v) => left + Math.max(0, v),
+    );
+    const kind = row.ratio === undefined ? 'ours' : row.name.startsWith('espalier') ? 'own' : 'other';
+    const to = row.ratio === undefined ? '' : ` <tspan class="ratio">${times(row.ratio.median)}</tspan>`;
+    const spread = `<line x1="${low?.toFixed(1)}" x2="${high?.toFixed(1)}" y1="11" y2="11" class="spread"/>`;
+    return `<g transform="translate(0 ${24 * i})"><text x="${left - 8}" y="15" text-anchor="end">${escaped(rowName(row))}</text><rect x="${left}" y="3" height="16" rx="1.5" width="${at(value).toFixed(1)}" class="${kind}"/>${spread}<text x="${(Math.max(left + at(value), high ?? 0) + 8).toFixed(1)}" y="15">${duration(value)}${to}</text></g>`;
+  });
+  return `<svg viewBox="0 0 830 ${bottom + 20}" role="img" aria-label="time a token, logarithmic">${grid.join('')}${rows.join('')}</svg>`;
 }
 
-function table(result: Result): string {
-  const cells = result.rows.map(
-    (r) =>
-      `<tr><td>${escaped(r.name)}</td><td>${duration(r.time.median / result.tokens)}</td><td>${duration(r.time.low / result.tokens)} … ${duration(r.time.high / result.tokens)}</td><td>${r.gflops.toFixed(1)}</td><td>${r.gigabytes.toFixed(1)}</td><td>${r.ofCeiling === undefined ? '' : `${(100 * r.ofCeiling).toFixed(0)} %`}</td><td>${r.ratio === undefined ? '' : `${times(r.ratio.median)} (${times(r.ratio.low)} … ${times(r.ratio.high)})`}</td><td>${r.error.toExponential(1)}</td></tr>`,
-  );
+const cells = (texts: readonly string[], tag: 'td' | 'th' = 'td'): string =>
+  texts.map((t) => `<${tag}>${escaped(t)}</${tag}>`).join('');
+
+const tableOf = (kind: string, header: readonly string[], rows: readonly string[]): string =>
+  `<div class="wide"><table class="${kind}"><thead><tr>${cells(header, 'th')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+
+function numbers(result: Result): string {
+  const rows = result.rows.map((r) => {
+    const ratio =
+      r.ratio === undefined ? '' : `${times(r.ratio.median)} (${times(r.ratio.low)} … ${times(r.ratio.high)})`;
+    const spread = `${duration(aToken(r, result, 'low'))} … ${duration(aToken(r, result, 'high'))}`;
+    return `<tr>${cells([rowName(r), duration(aToken(r, result)), spread, r.gflops.toFixed(1), r.gigabytes.toFixed(1), limitText(r), ratio, r.error.toExponential(1)])}</tr>`;
+  });
+  const header = ['', 'a token', '10 … 90 %', 'GFLOP/s', 'GB/s', 'of ceiling', 'to ours', 'error'];
   const notes = [
     ...result.rejected.map((r) => `<p class="wrong">${escaped(`${r.name}: ${r.why}`)}</p>`),
     ...result.skipped.map(
@@ -31,27 +57,58 @@ function table(result: Result): string {
         `<p class="note">${escaped(`skipped ${s.name}: ${s.reason}${s.command === undefined ? '' : `; ${s.command}`}`)}</p>`,
     ),
   ];
-  return `<details><summary>numbers</summary><table><thead><tr><th></th><th>a token</th><th>10 … 90 %</th><th>GFLOP/s</th><th>GB/s</th><th>of peak</th><th>to ours</th><th>error</th></tr></thead><tbody>${cells.join('')}</tbody></table></details>${notes.join('')}`;
+  return `<details><summary>numbers</summary>${tableOf('numbers', header, rows)}</details>${notes.join('')}`;
+}
+
+/** Where a target stands between nothing and twice its aim, with ticks at what must be reached and at the aim; on a logarithmic scale. */
+function gauge({ target: { reach, aim, better }, found, verdict }: Judged): string {
+  if (found === null) return '';
+  const share = (value: number): number => {
+    const relative = better === 'more' ? value / reach : reach / value;
+    return 62 + 56 * Math.max(-1, Math.min(1, Math.log2(relative) / 2));
+  };
+  const tick = (value: number, kind: string): string =>
+    `<line x1="${share(value).toFixed(1)}" x2="${share(value).toFixed(1)}" y1="2" y2="14" class="${kind}"/>`;
+  return `<svg class="gauge" viewBox="0 0 124 16" aria-hidden="true"><line x1="6" x2="118" y1="8" y2="8" class="grid"/>${tick(reach, 'reach')}${tick(aim, 'aim')}<circle cx="${share(found.value.median).toFixed(1)}" cy="8" r="4" class="${verdict}"/></svg>`;
+}
+
+function targetsSection(results: Results): string {
+  const judged = judge(results);
+  if (judged.every((j) => j.verdict === 'open')) return '';
+  const rows = judged.map((j) => {
+    const { work, against, reach, aim, unit, better } = j.target;
+    const limit = (value: number): string => `${better === 'less' ? '≤ ' : ''}${amount(value, unit)}`;
+    return `<tr>${cells([work, against, limit(reach), limit(aim), foundText(j)])}<td>${gauge(j)}</td><td class="${j.verdict}">${verdicts[j.verdict]}</td></tr>`;
+  });
+  const header = ['', 'to', 'reach', 'aim', 'measured', '', ''];
+  return `<section><h2>What was set out to be reached</h2>${tableOf('targets', header, rows)}<p class="note">Scale: logarithmic, from a quarter to four times what must be reached; the first tick is that, the second the aim.</p></section>`;
+}
+
+function paperSection(results: Results): string {
+  const rows = paperRows(results).filter((r) => r.measured !== 'not measured' || r.published !== '–');
+  if (rows.every((r) => r.measured === 'not measured')) return '';
+  const seen = new Set<string>();
+  const lines = rows.map(({ section, claim, published, measured, remark }) => {
+    const head = seen.has(section) ? '' : `<tr><th colspan="3">${escaped(section)}</th></tr>`;
+    seen.add(section);
+    return `${head}<tr><td>${escaped(claim)}<div class="note">${escaped(remark)}</div></td>${cells([published, measured])}</tr>`;
+  });
+  return `<section><h2>Published and measured <small>UltraFastBERT, arXiv 2311.10770</small></h2>${tableOf('paper', ['', 'published', 'measured'], lines)}</section>`;
 }
 
 /** The page. */
 export function pageOf(results: Results): string {
   const sections = results.results.map((r) => {
-    const title = `${r.work}, ${r.tokens.toLocaleString('en')} ${r.tokens === 1 ? 'token' : 'tokens'}`;
-    const sub = `${r.threads} ${r.threads === 1 ? 'thread' : 'threads'}, ${r.mode === 'wide' ? '256-bit' : '128-bit'}${r.note === undefined ? '' : `; ${r.note}`}`;
-    return `<section><h2>${escaped(title)} <small>${escaped(sub)}</small></h2>${bars(r)}${table(r)}</section>`;
+    const title = `${r.work}, ${plural(r.tokens, 'token')}`;
+    const sub = `${plural(r.threads, 'thread')}, ${bits(r.mode)}${r.note === undefined ? '' : `; ${r.note}`}`;
+    return `<section><h2>${escaped(title)} <small>${escaped(sub)}</small></h2>${bars(r)}${numbers(r)}</section>`;
   });
-  const lines = results.amdahl.map((a) => `<p>${escaped(amdahlText(a))}</p>`);
-  const call = results.call === undefined ? '' : `<p>Call overhead: ${results.call.median.toFixed(0)} ns.</p>`;
+  const lines = [...results.amdahl.map(amdahlText), ...extrasText(results)].map((t) => `<li>${escaped(t)}</li>`);
+  const revision = results.revision === undefined ? '' : ` at ${results.revision}`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Espalier bench</title><style>
-:root{color-scheme:light dark;--ink:#1c2320;--paper:#fbfaf6;--ours:#2f7d4f;--other:#b9b4a5;--line:#d8d4c8}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e4dc;--paper:#171a18;--ours:#5fbf86;--other:#5d625c;--line:#343a36}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.05rem;margin:2rem 0 .5rem}small{font-weight:normal;opacity:.7}pre,p.note{opacity:.8}
-svg{width:100%;font-size:12px}svg text{fill:var(--ink)}.ours{fill:var(--ours)}.other{fill:var(--other)}.wrong{color:#c0392b}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.85rem}th,td{text-align:right;padding:.15rem .7rem;border-bottom:1px solid var(--line)}td:first-child{text-align:left}
-</style></head><body><h1>Espalier beside its peers</h1><pre>${escaped(headText(results))}
-${escaped(results.command)}</pre><p>Time a token, on a logarithmic scale; the factor is a contender's time to ours, measured turn by turn in one process. Every output was checked before anything was timed.</p>${sections.join('')}${lines.join('')}${call}</body></html>
+${STYLE}</style></head><body><h1>Espalier beside its peers</h1><p class="head">${escaped(headText(results)).replace('\n', '<br>')}<br><code>${escaped(results.command)}</code>${escaped(revision)}</p>
+<p>Every output was compared with the float64 interpreter (whole encoders: with each other) before anything was timed. A factor is a contender's time to ours, the median of ratios turn by turn in one process: above 1x ours is faster. “alu” is the share of the multiply-adds that the widest vectors of a core do, “mem” the share of what reading weights in such order gives, each weight counted once a run.</p>
+${targetsSection(results)}${paperSection(results)}${lines.length === 0 ? '' : `<h2>In sum</h2><ul>${lines.join('')}</ul>`}<h2>Time a token <small>logarithmic; the thin line is the 10th to 90th percentile</small></h2>${sections.join('')}</body></html>
 `;
 }

@@ -27,6 +27,11 @@ const BLOCKS = [
 ] as const;
 const DEPTHS = [128, 256] as const;
 
+/** Rows from which walks are also sorted, after how many levels, and how many at once. */
+const MANY = 512;
+const SORTED_AFTER = [4, 5, 6, 7] as const;
+const CHUNKS = [1024, 8192] as const;
+
 /** Accumulators, a row's vectors of weights and one input must fit the registers; more would be spilled in every step. */
 function fitsRegisters(rows: number, columns: number, { registers, lanes }: EngineFacts): boolean {
   const across = columns / lanes;
@@ -37,8 +42,8 @@ function fitsRegisters(rows: number, columns: number, { registers, lanes }: Engi
 const fitsCache = (rows: number, columns: number, depth: number, { cache }: EngineFacts): boolean =>
   4 * depth * (rows + columns) + 4 * rows * columns <= cache;
 
-/** The forms worth measuring for a unit; none where there is nothing to choose. */
-export function candidatesFor(unit: Unit, hasWalk: boolean, engine: EngineFacts): readonly Form[] {
+/** The forms worth measuring for a unit and a number of rows; none where there is nothing to choose. Some may be none that the compiler accepts. */
+export function candidatesFor(unit: Unit, hasWalk: boolean, rows: number, engine: EngineFacts): readonly Form[] {
   if (unit.kind === 'contract') {
     return TILES.filter(([rows, columns]) => fitsRegisters(rows, columns, engine)).flatMap(([rows, columns]) =>
       BLOCKS.flatMap(([blockRows, blockColumns]) =>
@@ -55,8 +60,14 @@ export function candidatesFor(unit: Unit, hasWalk: boolean, engine: EngineFacts)
     );
   }
   if (unit.kind !== 'rows' || !hasWalk) return [];
-  return [1, 2, 3, 4, 6].flatMap((together): Form[] => [
+  const sideBySide = [1, 2, 3, 4, 6].flatMap((together): Form[] => [
     { form: 'rows', together, deferred: true },
     { form: 'rows', together },
   ]);
+  // Sorting a few hundred rows by the node they have reached costs more than it saves.
+  if (rows < MANY) return sideBySide;
+  const sorted = SORTED_AFTER.flatMap((first) =>
+    [3, 4].flatMap((together) => CHUNKS.map((chunk): Form => ({ form: 'grouped', chunk, first, together }))),
+  );
+  return [...sideBySide, ...sorted];
 }

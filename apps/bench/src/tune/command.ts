@@ -1,19 +1,20 @@
 /** `espalier tune`. */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { wasm } from '@espalier/codegen';
 import { DiagnosticError, type LayerIR, standardLayer } from '@espalier/ir';
 import { UsageError } from '../arguments.ts';
 import type { Surroundings } from '../cli.ts';
-import { type TuningFile, tuneLayer } from './tune.ts';
+import { keyText, machineKey, sameMachine } from '../machine.ts';
+import { type Choice, type TuningFile, tuneLayer } from './tune.ts';
 
 export const TUNE_HELP = `espalier tune LAYER --dims D=768,… --out FILE [options]
 
 Finds the forms (tiles, blocks, walks side by side) that are fastest here for a layer of the standard library,
-for 128-bit or 256-bit WebAssembly, and keeps them in FILE; \`espalier compile … --tuning FILE\` uses it.
-Stopped and started again it goes on where it was.
+for 128-bit or 256-bit WebAssembly, and keeps them in FILE with the processor, the engine and the shape
+that they are for; \`espalier compile … --tuning FILE\` and \`espalier bench --tuning FILE\` use it. Kept is only what
+is faster than the compiler's own choice by more than noise, once more beside it after the search. Stopped and started again it goes on where it was.
 
 --dims LIST     sizes of the layer's weights, D=768,H=3072,O=768
 --rows LIST     numbers of rows to tune for (default 1,16,128,1024)
@@ -61,11 +62,7 @@ async function run(given: readonly string[], out: Surroundings['out'], error: Su
   if (mode !== 'plain' && mode !== 'wide') throw new UsageError(`--mode is "${mode}"; it is plain or wide`);
   const seconds = Number(values.seconds ?? 6);
   if (!(seconds > 0)) throw new UsageError(`--seconds is "${values.seconds}"; give a number above 0`);
-  const machine = {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    engine: `V8 ${process.versions.v8}`,
-    date: new Date().toISOString().slice(0, 10),
-  };
+  const machine = { ...machineKey(), date: new Date().toISOString().slice(0, 10) };
   const before = earlier(file, mode, machine);
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
@@ -78,14 +75,29 @@ async function run(given: readonly string[], out: Surroundings['out'], error: Su
     machine,
     before,
     stop: stop.signal,
-    progress: (text) => error.write(`${text}\n`),
+    progress: (text) => error.write(`${cleared(error)}${text}\n`),
+    status: (text) => {
+      if (error.isTTY === true) error.write(`${cleared(error)}  ${text}`);
+    },
     keep: (found) => write(file, found),
   }).finally(() => process.off('SIGINT', interrupt));
+  error.write(cleared(error));
   write(file, tuning);
-  for (const { shape, rows: count, form, gain } of tuning.choices)
-    out.write(`${shape}, ${count} rows: ${gain.toFixed(2)}x  ${JSON.stringify(form)}\n`);
+  for (const choice of tuning.choices) out.write(`${choiceText(choice)}\n`);
+  const kept = Object.keys(tuning.shapes).length;
+  if (kept === 0) out.write('nothing is faster than what the compiler chooses by itself, by more than noise\n');
   out.write(`written: ${file}${stop.signal.aborted ? ' (stopped; the same command goes on)' : ''}\n`);
   return 0;
+}
+
+/** What wipes a status line off a terminal. */
+const cleared = ({ isTTY }: Surroundings['error']): string => (isTTY === true ? '\r\u001b[K' : '');
+
+/** "contract [* 3072] sum 768, 128 rows: 1.21x (1.18x … 1.24x), the best of 42; {…}". */
+function choiceText({ shape, rows, form, gain, tried }: Choice): string {
+  const x = (value: number): string => `${value.toFixed(2)}x`;
+  const found = `${x(gain.median)} (${x(gain.low)} … ${x(gain.high)}), the best of ${tried}`;
+  return `${shape}, ${rows} rows: ${found}; ${form === null ? "kept the compiler's own" : JSON.stringify(form)}`;
 }
 
 function parsed(given: readonly string[]) {
@@ -130,9 +142,12 @@ function earlier(file: string, mode: 'plain' | 'wide', machine: TuningFile['mach
     found.version === 1 &&
     found.target === wasm.name &&
     found.capabilities?.['simd-256'] === (mode === 'wide') &&
-    found.machine?.cpu === machine.cpu &&
-    found.machine.engine === machine.engine;
-  if (!isSame) throw new UsageError(`${file} is of another machine, engine or mode; name another file`);
+    found.machine !== undefined &&
+    sameMachine(found.machine, machine);
+  if (!isSame)
+    throw new UsageError(
+      `${file} is of another machine, engine or mode${found.machine === undefined ? '' : ` (${keyText(found.machine)})`}; name another file`,
+    );
   return found;
 }
 

@@ -1,16 +1,17 @@
 /**
  * The search: for each unit of a layer and each number of rows all candidates are timed in turns, the better half longer and longer
- * (successive halving), until one is left. Candidates whose results differ from the interpreter's are dropped. What was
- * measured is kept as it comes, so that a search that was stopped goes on where it was.
+ * (successive halving), until one is left. The best of many that were timed shortly is partly the luckiest, so it is timed once more
+ * beside the target's own form, and taken only if it is faster there by more than noise. Candidates whose results differ
+ * from the interpreter's are dropped. What was found is kept as it comes, so that a search that was stopped goes on where it was.
  */
 import {
+  CompileError,
   compile,
   type Form,
   partition,
   shapeOf,
   type Target,
   type Tuning,
-  type Unit,
   type Variant,
   wasm,
 } from '@espalier/codegen';
@@ -18,24 +19,32 @@ import { compareLayer, randomTensors } from '@espalier/conformance';
 import type { LayerIR } from '@espalier/ir';
 import { loadLayer } from '@espalier/runtime';
 import { openWasm, wasmCapabilities } from '@espalier/runtime-wasm';
-import { spreadOf } from '../measure.ts';
+import { type MachineKey, secondCache } from '../machine.ts';
+import { type Spread, spreadOf } from '../measure.ts';
 import { candidatesFor, type EngineFacts } from './candidates.ts';
 
 /** One choice that was made: the best form for a shape at a number of rows. */
 export interface Choice {
   readonly shape: string;
   readonly rows: number;
-  readonly form: Form;
-  /** Time with the target's own forms : time with this one, in the last round. */
-  readonly gain: number;
+  /** Null: no candidate is faster than the target's own form. */
+  readonly form: Form | null;
+  /** Time of the layer with the target's own form : with the best candidate, turn by turn, timed after the search. */
+  readonly gain: Spread;
   readonly tried: number;
 }
 
 /** A tuning with what it was made from: enough to go on with, and to know where it holds. */
 export interface TuningFile extends Tuning {
-  readonly machine: { readonly cpu: string; readonly engine: string; readonly date: string };
+  readonly machine: MachineKey & { readonly date: string };
   readonly choices: readonly Choice[];
 }
+
+/** A gain below this is noise, even where nearly all turns agree on it. */
+const LEAST_GAIN = 1.03;
+
+/** Whether a gain is more than noise: in the median, and in nine turns of ten at all. */
+export const isGain = ({ median, low }: Spread): boolean => median >= LEAST_GAIN && low > 1;
 
 export interface TuneOptions {
   readonly layer: LayerIR;
@@ -48,108 +57,141 @@ export interface TuneOptions {
   /** What an earlier search left. */
   readonly before: TuningFile | null;
   readonly progress?: (text: string) => void;
+  /** Told more often, for a line that is written over. */
+  readonly status?: (text: string) => void;
   /** Told after each choice. */
   readonly keep?: (file: TuningFile) => void;
   readonly stop?: AbortSignal;
 }
-
-const CACHE = 512 * 1024;
 
 /** Rejects where the engine can't do 256 bits and was asked to. */
 export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
   const { layer, rows, wide, before, machine } = options;
   using device = await openWasm({ wide });
   const capabilities = wasmCapabilities(device.info);
-  const engine: EngineFacts = { registers: 16, lanes: wide ? 8 : 4, cache: CACHE };
+  const engine: EngineFacts = { registers: 16, lanes: wide ? 8 : 4, cache: secondCache() };
   const choices: Choice[] = [...(before?.choices ?? [])];
+  const units = partition(layer);
+  const own = new Map(units.map((unit) => [shapeOf(unit), wasm.variants(unit, capabilities)]));
   const fileOf = (): TuningFile => ({
     version: 1,
     target: wasm.name,
     capabilities,
-    shapes: { ...before?.shapes, ...shapesOf(choices, rows) },
+    shapes: {
+      // What another layer was tuned for in the same file.
+      ...Object.fromEntries(Object.entries(before?.shapes ?? {}).filter(([shape]) => !own.has(shape))),
+      ...shapesOf(
+        choices.filter((c) => own.has(c.shape)),
+        rows,
+        own,
+      ),
+    },
     machine,
     choices,
   });
-  for (const unit of partition(layer)) {
+  for (const [i, unit] of units.entries()) {
     const shape = shapeOf(unit);
-    const forms = candidatesFor(unit, shape.includes('walk'), engine);
-    if (forms.length === 0) continue;
     for (const count of rows) {
+      const forms = candidatesFor(unit, shape.includes('walk'), count, engine);
+      if (forms.length === 0) break;
       if (options.stop?.aborted === true) return fileOf();
       if (choices.some((c) => c.shape === shape && c.rows === count)) continue;
-      options.progress?.(`${shape}, ${count} rows: ${forms.length} candidates`);
-      const best = await search(unit, shape, forms, count);
+      options.progress?.(`${shape}, ${count} rows: ${forms.length} candidates (kernel ${i + 1} of ${units.length})`);
+      const best = await search(shape, forms, count);
       choices.push({ shape, rows: count, ...best, tried: forms.length });
       options.keep?.(fileOf());
     }
   }
   return fileOf();
 
-  async function search(unit: Unit, shape: string, forms: readonly Form[], count: number) {
+  async function search(shape: string, forms: readonly Form[], count: number) {
     const dims = Object.fromEntries(layer.dims.map((d) => [d, count]));
     const tensors = randomTensors(layer, dims, count + 1);
     const inputs = layer.tensors.filter((t) => t.role === 'input').map((t) => t.name);
     const weights = Object.fromEntries(Object.entries(tensors).filter(([name]) => !inputs.includes(name)));
-    type Entry = { readonly form: Form | null; readonly run: () => void; readonly dispose: () => void };
+    interface Entry {
+      readonly form: Form | null;
+      feed(): void;
+      run(): void;
+      dispose(): void;
+    }
     const entries: Entry[] = [];
     const small = Math.min(count, 7);
-    for (const form of [null, ...forms]) {
-      const target = form === null ? wasm : withForm(wasm, shape, form);
-      const smallDims = Object.fromEntries(layer.dims.map((d) => [d, small]));
-      const wrong = await compareLayer(device, layer, smallDims, randomTensors(layer, smallDims, 5), {
-        target,
-        capabilities,
-      });
-      if (wrong !== null) continue;
-      const loaded = await loadLayer(device, await compile(layer, { target, capabilities }), weights);
-      const prepared = await loaded.prepare(dims);
-      for (const name of inputs) prepared.inputs[name]?.set(tensors[name] as Float32Array);
-      entries.push({
-        form,
-        run: () => prepared.runSync(),
-        dispose: () => {
-          prepared[Symbol.dispose]();
-          loaded[Symbol.dispose]();
-        },
-      });
-    }
+    const smallDims = Object.fromEntries(layer.dims.map((d) => [d, small]));
+    const smallTensors = randomTensors(layer, smallDims, 5);
     try {
+      for (const [i, form] of [null, ...forms].entries()) {
+        options.status?.(`compiling and checking ${i + 1} of ${forms.length + 1}`);
+        const target = form === null ? wasm : withForm(wasm, shape, form);
+        const wrong = await compareLayer(device, layer, smallDims, smallTensors, { target, capabilities }).catch(
+          refused,
+        );
+        if (wrong !== null && form === null) throw new Error(`${shape}: the target's own form is wrong: ${wrong}`);
+        if (wrong !== null) continue;
+        const loaded = await loadLayer(device, await compile(layer, { target, capabilities }), weights);
+        const prepared = await loaded.prepare(dims);
+        entries.push({
+          form,
+          // Only once all are there: each that is loaded may make the device's memory grow, which detaches the views of the others.
+          feed: () => {
+            for (const name of inputs) prepared.inputs[name]?.set(tensors[name] as Float32Array);
+          },
+          run: () => prepared.runSync(),
+          dispose: () => {
+            prepared[Symbol.dispose]();
+            loaded[Symbol.dispose]();
+          },
+        });
+      }
+      for (const e of entries) e.feed();
       return await halve(entries);
     } finally {
       for (const e of entries) e.dispose();
     }
 
-    async function halve(all: readonly Entry[]): Promise<{ form: Form; gain: number }> {
+    async function halve(all: readonly Entry[]): Promise<Pick<Choice, 'form' | 'gain'>> {
       const [own, ...rest] = all as [Entry, ...Entry[]];
       let field = rest;
-      const rounds = Math.max(1, Math.ceil(Math.log2(rest.length)));
-      let times = new Map<Entry, number>();
-      while (field.length > 0) {
-        const slice = (options.seconds * 1000) / rounds / (field.length + 1);
-        times = await turns([own, ...field], slice);
-        field = field.sort((a, b) => (times.get(a) as number) - (times.get(b) as number));
+      const rounds = Math.max(1, Math.ceil(Math.log2(Math.max(1, rest.length))));
+      // A third of the time is for the last comparison.
+      const round = (options.seconds * 1000 * 2) / 3 / rounds;
+      while (field.length > 1) {
+        options.status?.(`timing ${field.length} that are left of ${rest.length}`);
+        const times = await turns([own, ...field], round / (field.length + 1));
+        const median = (e: Entry): number => spreadOf(times.get(e) ?? []).median;
+        field = field.sort((a, b) => median(a) - median(b)).slice(0, Math.ceil(field.length / 2));
         // Others may use the thread between rounds.
         await new Promise((resolve) => setImmediate(resolve));
-        if (field.length === 1) break;
-        field = field.slice(0, Math.ceil(field.length / 2));
       }
       const winner = field[0];
-      if (winner?.form == null) throw new Error(`no candidate for ${shape} of ${unit.kind} is right`);
-      return { form: winner.form, gain: (times.get(own) as number) / (times.get(winner) as number) };
+      if (winner === undefined) return { form: null, gain: { median: 1, low: 1, high: 1 } };
+      options.status?.("timing the best beside the compiler's own");
+      const times = await turns([own, winner], (options.seconds * 1000) / 6);
+      const theirs = times.get(winner) ?? [];
+      const gain = spreadOf((times.get(own) ?? []).map((t, i) => t / (theirs[i] as number)));
+      return { form: isGain(gain) ? winner.form : null, gain };
     }
   }
 }
 
-/** Median time of each, taking turns; each has `milliseconds` in all, the first fifth of it to settle. */
+/** What the compiler does not accept as a form of this unit is no candidate; everything else is a defect. */
+function refused(error: unknown): string {
+  if (error instanceof CompileError) return error.message;
+  throw error;
+}
+
+/** Times of each, taking turns of 2 ms and more; each has `milliseconds` in all, the first fifth of it to settle and not given back. */
 async function turns<E extends { readonly run: () => void }>(
   entries: readonly E[],
   milliseconds: number,
-): Promise<Map<E, number>> {
+): Promise<Map<E, readonly number[]>> {
   const samples = new Map(entries.map((e) => [e, [] as number[]]));
   const start = performance.now();
   const total = milliseconds * entries.length;
+  let count = 0;
   do {
-    for (const e of entries) {
+    for (let i = 0; i < entries.length; i++) {
+      const e = entries[(i + count) % entries.length] as E;
       const before = performance.now();
       let runs = 0;
       do {
@@ -158,14 +200,9 @@ async function turns<E extends { readonly run: () => void }>(
       } while (performance.now() - before < 2);
       samples.get(e)?.push((performance.now() - before) / runs);
     }
+    count++;
   } while (performance.now() - start < total);
-  return new Map(
-    entries.map((e) => [
-      e,
-      spreadOf((samples.get(e) as number[]).slice(-Math.max(3, Math.floor(0.8 * (samples.get(e) as number[]).length))))
-        .median,
-    ]),
-  );
+  return new Map(entries.map((e) => [e, (samples.get(e) ?? []).slice(-Math.max(1, Math.floor(0.8 * count)))]));
 }
 
 const withForm = (target: Target, shape: string, form: Form): Target => ({
@@ -174,22 +211,46 @@ const withForm = (target: Target, shape: string, form: Form): Target => ({
     shapeOf(unit) === shape ? [{ name: '', from: 0, form }] : target.variants(unit, capabilities),
 });
 
-/** Variants from choices: each number of rows speaks for those nearer to it than to the next, on a logarithmic scale. */
-export function shapesOf(choices: readonly Choice[], rows: readonly number[]): Record<string, readonly Variant[]> {
+/** A piece of the numbers of rows, before pieces are named. */
+type Piece = Omit<Variant, 'name'>;
+
+/**
+ * Variants from choices: each number of rows speaks for those nearer to it than to the next, on a logarithmic scale. Where the target's
+ * own form was not beaten its own variants stay; a shape of which none was beaten is left out, and compiled as ever.
+ */
+export function shapesOf(
+  choices: readonly Choice[],
+  rows: readonly number[],
+  own: ReadonlyMap<string, readonly Variant[]>,
+): Record<string, readonly Variant[]> {
   const shapes: Record<string, readonly Variant[]> = {};
   for (const shape of new Set(choices.map((c) => c.shape))) {
-    const own = choices.filter((c) => c.shape === shape).sort((a, b) => a.rows - b.rows);
-    if (!rows.every((r) => own.some((c) => c.rows === r))) continue;
-    const variants: Variant[] = [];
-    own.forEach((choice, i) => {
-      const last = own[i - 1];
+    const all = choices.filter((c) => c.shape === shape).sort((a, b) => a.rows - b.rows);
+    if (!rows.every((r) => all.some((c) => c.rows === r)) || all.every((c) => c.form === null)) continue;
+    const pieces = all.flatMap((choice, i): readonly Piece[] => {
+      const [last, next] = [all[i - 1], all[i + 1]];
       const from = last === undefined ? 0 : Math.ceil(Math.sqrt(last.rows * choice.rows));
-      const before = variants.at(-1);
-      if (before !== undefined && JSON.stringify(before.form) === JSON.stringify(choice.form)) return;
-      if (before !== undefined) variants[variants.length - 1] = { ...before, name: `to_${from - 1}`, below: from };
-      variants.push({ name: '', from, form: choice.form });
+      const below = next === undefined ? Number.POSITIVE_INFINITY : Math.ceil(Math.sqrt(choice.rows * next.rows));
+      if (choice.form !== null) return [{ from, below, form: choice.form }];
+      return (own.get(shape) ?? [])
+        .map((v) => ({
+          form: v.form,
+          from: Math.max(from, v.from),
+          below: Math.min(below, v.below ?? Number.POSITIVE_INFINITY),
+        }))
+        .filter((v) => v.from < v.below);
     });
-    shapes[shape] = variants;
+    const joined: Piece[] = [];
+    for (const piece of pieces) {
+      const before = joined.at(-1);
+      if (before !== undefined && JSON.stringify(before.form) === JSON.stringify(piece.form))
+        joined[joined.length - 1] = { ...piece, from: before.from };
+      else joined.push(piece);
+    }
+    shapes[shape] = joined.map(
+      ({ from, below = 0, form }): Variant =>
+        below === Number.POSITIVE_INFINITY ? { name: '', from, form } : { name: `to_${below - 1}`, from, below, form },
+    );
   }
   return shapes;
 }

@@ -26,7 +26,7 @@ interface Written {
 export async function compileCommand(given: string, flags: CompileFlags, around: Surroundings): Promise<ExitCode> {
   const status = statusOn(around.error);
   try {
-    const asked = await askedTargets(flags, around.cwd);
+    const asked = await askedTargets(flags, around);
     const out = needed(flags.out, '--out', './build');
     const { layer } = await layerToCompile(given, flags, around.cwd);
     const compiled: Compiled[] = [];

@@ -34,7 +34,7 @@ export async function explainCommand(given: string, flags: ExplainFlags, around:
     columns: around.out.columns ?? 80,
   };
   try {
-    const asked = await askedTargets(flags, around.cwd);
+    const asked = await askedTargets(flags, around);
     for (const { target } of asked) for (const pass of [flags.after, flags.diff]) checkPass(pass, target);
     const { found, layer } = await layerToCompile(given, flags, around.cwd);
     for (const one of asked) {

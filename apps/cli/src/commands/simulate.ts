@@ -36,7 +36,7 @@ interface Simulated {
 export async function simulateCommand(given: string, flags: SimulateFlags, around: Surroundings): Promise<ExitCode> {
   const status = statusOn(around.error);
   try {
-    const asked = await askedTargets(flags, around.cwd);
+    const asked = await askedTargets(flags, around);
     const found = await findLayer(given, flags.layer, around.cwd);
     const { dims: all, fixed } = found.parameters;
     const dims = dimsFrom(flags, found.parameters, all, 'a run has a size for every dim');

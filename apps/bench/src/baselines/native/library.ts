@@ -67,7 +67,7 @@ interface Failure {
 function whyNot({ code, stderr }: Failure, link: readonly string[]): Absence {
   if (code === 'ENOENT') return { reason: 'there is no C compiler', command: 'apt-get install -y gcc libc6-dev' };
   const said = stderr?.toString() ?? '';
-  if (link.includes('-lopenblas') && /cblas\.h|openblas/.test(said))
+  if (link.some((l) => l.includes('openblas')) && /cblas\.h|openblas/.test(said))
     return { reason: 'OpenBLAS is not installed', command: BLAS };
   const line = said.split('\n').find((l) => l.includes('error')) ?? said.split('\n')[0] ?? '';
   return { reason: `it does not compile here (${line.replace(/^.*error:\s*/, '').trim()})` };
@@ -76,3 +76,31 @@ function whyNot({ code, stderr }: Failure, link: readonly string[]): Absence {
 export const isMissing = (x: Library | Absence): x is Absence => 'reason' in x;
 
 export const oneThread: Absence = { reason: 'it runs on one thread only' };
+
+/** Whether this processor has 512-bit vectors; false where nothing can be compiled to ask. */
+export function hasWideVectors(): boolean {
+  const library = nativeLibrary('ceilings');
+  return !isMissing(library) && library.func('int32_t has_512()')() === 1;
+}
+
+/**
+ * A program on OpenBLAS, whose kernels are chosen once, when the first such program is loaded: by itself for this processor, whatever
+ * OPENBLAS_CORETYPE says, which on some machines holds it to narrower vectors and would make it a weak peer.
+ */
+export const blasLibrary = (name: string): Library | Absence =>
+  withKernels(null, () => nativeLibrary(name, ['-lopenblas']));
+
+/** Loads while OpenBLAS is told to take these kernels, or none in particular. */
+export function withKernels(core: string | null, load: () => Library | Absence): Library | Absence {
+  const before = process.env['OPENBLAS_CORETYPE'];
+  const set = (value: string | null | undefined): void => {
+    if (value == null) delete process.env['OPENBLAS_CORETYPE'];
+    else process.env['OPENBLAS_CORETYPE'] = value;
+  };
+  set(core);
+  try {
+    return load();
+  } finally {
+    set(before);
+  }
+}
