@@ -42,6 +42,9 @@ function fitsRegisters(rows: number, columns: number, { registers, lanes }: Engi
 const fitsCache = (rows: number, columns: number, depth: number, { cache }: EngineFacts): boolean =>
   4 * depth * (rows + columns) + 4 * rows * columns <= cache;
 
+/** Rows of a group that go down a tree level by level together: their stretches of x fit the second cache. */
+const ROWS_OF_A_BLOCK = 128;
+
 /** The forms worth measuring for a unit and a number of rows; none where there is nothing to choose. Some may be none that the compiler accepts. */
 export function candidatesFor(unit: Unit, hasWalk: boolean, rows: number, engine: EngineFacts): readonly Form[] {
   if (unit.kind === 'contract') {
@@ -67,7 +70,9 @@ export function candidatesFor(unit: Unit, hasWalk: boolean, rows: number, engine
   // Sorting a few hundred rows by the node they have reached costs more than it saves.
   if (rows < MANY) return sideBySide;
   const sorted = SORTED_AFTER.flatMap((first) =>
-    [3, 4].flatMap((together) => CHUNKS.map((chunk): Form => ({ form: 'grouped', chunk, first, together }))),
+    [3, 4].flatMap((together) =>
+      CHUNKS.map((chunk): Form => ({ form: 'grouped', chunk, first, block: ROWS_OF_A_BLOCK, together })),
+    ),
   );
   return [...sideBySide, ...sorted];
 }
