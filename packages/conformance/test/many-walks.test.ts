@@ -20,7 +20,7 @@ const wide = standardLayer('fff', { dims: { D: 133, O: 66, trees: 1, depth: 9 } 
 
 describe.each(wasmVariants())('$name', ({ open }) => {
   // One row, few, a block and more, sorted by the hundred, sorted by the thousand.
-  it.each([1, 2, 3, 63, 65, 383, 384, 1000, 2048, 4096 + 37])(`%i rows (seed ${seed})`, async (T) => {
+  it.each([1, 2, 3, 63, 65, 383, 384, 1000, 2048, 4096 + 37, 16384 + 3])(`%i rows (seed ${seed})`, async (T) => {
     using device = await open();
     const options = { target: wasm, capabilities: wasmCapabilities(device.info) };
     for (const layer of [deep, ...(T < 1000 ? [shallow, halves(deep)] : [])])
