@@ -12,6 +12,7 @@ export const stepMembers: { readonly [S in Step as S['step']]: Members<S> } = {
   interleave: { loop: 'string', by: 'number', apart: 'strings?' },
   keep: { buffer: 'string' },
   repeat: { loop: 'string', by: 'number' },
+  guess: { loop: 'string' },
   unroll: { loop: 'string', limit: 'number' },
   spread: { subgroups: 'number', lanes: 'number', workgroups: 'number?' },
   cooperate: { subgroups: 'number', lanes: 'number', memory: 'number', workgroups: 'number?' },

@@ -32,7 +32,7 @@ function attempt(kernel: Kernel, step: Step): Kernel | ScheduleRefusal {
 function stepFor(kernel: Kernel, [kind, which, size, more]: readonly [number, number, number, number]): Step {
   const labels = loopsOf(kernel.body).map((l) => l.label);
   const loop = labels[which % labels.length] ?? 'none';
-  switch (kind % 7) {
+  switch (kind % 8) {
     case 0:
     case 1:
       return { step: 'vectorise', loop, lanes: 4, accumulators: 1 + (more % 3) };
@@ -43,6 +43,8 @@ function stepFor(kernel: Kernel, [kind, which, size, more]: readonly [number, nu
     case 4:
       return { step: 'repeat', loop, by: 1 + (size % 4) };
     case 5:
+      return { step: 'guess', loop };
+    case 6:
       return { step: 'interleave', loop, by: 2 + (size % 3) };
     default: {
       const buffers = kernel.buffers.filter((b) => b.space === 'global' && b.access === 'read' && b.shape.length > 0);
@@ -243,6 +245,12 @@ describe('refusals', () => {
       over([{ kind: 'if', condition: k.op('lt', i, k.i32(5)), then: [copy], otherwise: [] }]),
       'a branch in the loop',
     ],
+    [
+      'guessing a fold',
+      { step: 'guess', loop: 'i' },
+      over([k.assign('acc', k.add(k.ref('acc', float), at('x', k.i32(0), i)))]),
+      'it carries nothing that a choice decides',
+    ],
     ['unrolling the unknown', unroll, over([copy], k.dim('T')), 'its bounds are not constant'],
     ['unrolling too much', unroll, over([copy]), 'it runs 10 times, more than 8'],
   ];
@@ -335,6 +343,38 @@ describe('what a step makes of a loop', () => {
     expect(text.match(/let row\w* =/g)).toHaveLength(1);
     expect(text.match(/let next\w* =/g)).toHaveLength(1);
     expect(text.match(/let own\w* =/g)).toHaveLength(5);
+  });
+
+  it('guess: a choice that is carried becomes a branch', () => {
+    const kernel = over([
+      k.varStmt('node', k.i32(0)),
+      k.loop('j', k.i32(0), k.i32(3), [
+        k.store('y', [k.i32(0), i], at('x', j, k.index('node'))),
+        k.assign(
+          'node',
+          k.add(
+            k.mul(k.index('node'), k.i32(2)),
+            k.op('select', k.op('gt', at('x', j, i), k.f32(0)), k.i32(2), k.i32(1)),
+          ),
+        ),
+      ]),
+    ]);
+    expect(body(applyStep(kernel, { step: 'guess', loop: 'j' }))).toMatchInlineSnapshot(`
+      "  var acc: f32 = 0.0
+        for i in 0 .. 10 {
+          var node: i32 = 0
+          for j in 0 .. 3 {
+            y[0, i] = x[j, node]
+            if (x[j, i] > 0.0) {
+              node = ((node * 2) + 2)
+            } else {
+              node = ((node * 2) + 1)
+            }
+          }
+        }
+      }
+      "
+    `);
   });
 
   it('jam: inner loops merge', () => {

@@ -17,10 +17,11 @@ const halves = (layer: LayerIR): LayerIR => ({
 });
 /** Wide enough that sums are split among all the accumulators they ever get. */
 const wide = standardLayer('fff', { dims: { D: 133, O: 66, trees: 1, depth: 9 } });
+const forest = standardLayer('fff', { dims: { D: 133, O: 66, trees: 2, depth: 5 } });
 
 describe.each(wasmVariants())('$name', ({ open }) => {
   // One row, few, a block and more, sorted by the hundred, sorted by the thousand.
-  it.each([1, 2, 3, 63, 65, 383, 384, 1000, 2048, 4096 + 37])(`%i rows (seed ${seed})`, async (T) => {
+  it.each([1, 2, 3, 63, 65, 383, 384, 1000, 2048, 4096 + 37, 16384 + 3])(`%i rows (seed ${seed})`, async (T) => {
     using device = await open();
     const options = { target: wasm, capabilities: wasmCapabilities(device.info) };
     for (const layer of [deep, ...(T < 1000 ? [shallow, halves(deep)] : [])])
@@ -28,9 +29,10 @@ describe.each(wasmVariants())('$name', ({ open }) => {
   });
 
   it.each([
-    ['f32', wide],
-    ['f16', halves(wide)],
-  ])('gives a row the same bits in any company, rows of %s', async (_, layer) => {
+    ['one tree', wide],
+    ['one tree of f16', halves(wide)],
+    ['two trees', forest],
+  ])('gives a row the same bits in any company, %s', async (_, layer) => {
     using device = await open();
     const T = 2051;
     const tensors = randomTensors(layer, { T }, seed) as Record<string, Float32Array>;

@@ -6,6 +6,7 @@ import type { Kernel, Stmt } from '../kernel-ir/types.ts';
 import { mapStatements, Names, substitute, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
 import { cooperateOnGrid } from './cooperate.ts';
 import { renamed } from './copy.ts';
+import { guessNext } from './guess.ts';
 import { interleaveRows } from './interleave.ts';
 import { jamLoop } from './jam.ts';
 import { keepRow } from './keep.ts';
@@ -82,6 +83,11 @@ function rewriteLoop(
       const repeated = repeatLoop(loop, step.by, names);
       if (typeof repeated === 'string') throw new ScheduleRefusal(step, repeated);
       return repeated;
+    }
+    case 'guess': {
+      const guessed = guessNext(loop);
+      if (typeof guessed === 'string') throw new ScheduleRefusal(step, guessed);
+      return guessed;
     }
     case 'unroll': {
       if (loop.from.kind !== 'literal' || loop.to.kind !== 'literal')

@@ -6,7 +6,7 @@
 import type { Kernel, Stmt } from '../kernel-ir/types.ts';
 import { Names, visitStatements } from '../kernel-ir/walk.ts';
 import type { Form, Registers } from '../target.ts';
-import { applyStep } from './apply.ts';
+import { applyStep, loopsOf } from './apply.ts';
 import { jamLoop } from './jam.ts';
 import { multiplesOf } from './memory.ts';
 import { type Schedule, ScheduleRefusal, type Step } from './steps.ts';
@@ -78,6 +78,9 @@ export function defaultSchedule(
     }
   };
   consider(kernel.body, null);
+  // A walk alone waits for each node; several wait together, and a wrong guess of one would hold up the others.
+  if (deferred && together === 1)
+    for (const loop of loopsOf(trial.kernel.body)) trial.accept({ step: 'guess', loop: loop.label });
   for (const loop of together > 1 ? INTERLEAVED : []) {
     const step: Step = { step: 'interleave', loop, by: together };
     trial.accept(apart.length === 0 ? step : { ...step, apart });

@@ -23,6 +23,8 @@ export type Step =
   | { readonly step: 'keep'; readonly buffer: string }
   /** Does the work of `by` iterations in one; what is left over runs in a copy labelled `<label>_tail`. */
   | { readonly step: 'repeat'; readonly loop: string; readonly by: number }
+  /** What the loop carries from one iteration to the next by a choice, it carries by a branch, which a machine may guess. */
+  | { readonly step: 'guess'; readonly loop: string }
   /** Writes out every iteration of a loop of at most `limit` iterations. */
   | { readonly step: 'unroll'; readonly loop: string; readonly limit: number }
   /** Lane machines: each thread takes one grid step, alone; with `workgroups`, no more of them than that are started. */

@@ -6,6 +6,7 @@
 ;;   {"step":"vectorise","loop":"i","lanes":4,"accumulators":1}
 ;;   {"step":"vectorise","loop":"o","lanes":4,"accumulators":1}
 ;;   {"step":"jam","loop":"o","by":8}
+;;   {"step":"guess","loop":"level"}
 ;; k0 from espalier/fff.layer:9:3: descend: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 ;;   {"step":"vectorise","loop":"i","lanes":4,"accumulators":1}
 ;;   {"step":"vectorise","loop":"o","lanes":4,"accumulators":1}
@@ -80,7 +81,14 @@
             (local.set $shared_4 (i32.mul (i32.const 4) (local.get $level)))
             (i32.store (i32.add (local.get $fixed_6) (local.get $shared_4)) (local.get $n))
             (f32.store (i32.add (local.get $fixed_7) (local.get $shared_4)) (local.get $s))
-            (local.set $n (i32.add (i32.add (i32.mul (i32.const 2) (local.get $n)) (i32.const 1)) (select (i32.const 1) (i32.const 0) (f32.gt (local.get $s) (f32.load (i32.add (local.get $fixed_8) (local.get $shared_3)))))))
+            (if (f32.gt (local.get $s) (f32.load (i32.add (local.get $fixed_8) (local.get $shared_3))))
+              (then
+                (local.set $n (i32.add (i32.add (i32.mul (i32.const 2) (local.get $n)) (i32.const 1)) (i32.const 1)))
+              )
+              (else
+                (local.set $n (i32.add (i32.add (i32.mul (i32.const 2) (local.get $n)) (i32.const 1)) (i32.const 0)))
+              )
+            )
             (local.set $level (i32.add (local.get $level) (i32.const 1)))
             (br_if $l2 (i32.lt_s (local.get $level) (i32.const 3)))
           )

@@ -6,6 +6,7 @@
 ;;   {"step":"vectorise","loop":"i","lanes":4,"accumulators":1}
 ;;   {"step":"vectorise","loop":"j","lanes":4,"accumulators":1}
 ;;   {"step":"jam","loop":"j","by":8}
+;;   {"step":"guess","loop":"level"}
 ;; k0 from espalier/leaf_fff.layer:9:3, espalier/leaf_fff.layer:13:3, espalier/leaf_fff.layer:14:3: descend: leaf[t] = descend n = 0 for depth { s = (sum i: x[t, i] * node_w[n, i]) + node_b[n] n <- 2 * n + 1 + rule(s, 0) } return n - nodes; h[t, j] = activation((sum i: x[t, i] * w1[leaf[t], i, j]) + b1[leaf[t], j]); output y[t, o] = (sum j: h[t, j] * w2[leaf[t], j, o]) + b2[leaf[t], o]
 ;;   {"step":"vectorise","loop":"i","lanes":4,"accumulators":1}
 ;;   {"step":"vectorise","loop":"j","lanes":4,"accumulators":1}
@@ -60,7 +61,14 @@
             (br_if $l3 (i32.lt_s (local.get $i_3) (i32.const 5)))
           )
           (local.set $s (f32.add (local.get $sum) (f32.load (i32.add (local.get $node_b.ptr) (i32.mul (i32.const 4) (local.get $n))))))
-          (local.set $n (i32.add (i32.add (i32.mul (i32.const 2) (local.get $n)) (i32.const 1)) (select (i32.const 1) (i32.const 0) (f32.ge (local.get $s) (f32.const 0)))))
+          (if (f32.ge (local.get $s) (f32.const 0))
+            (then
+              (local.set $n (i32.add (i32.add (i32.mul (i32.const 2) (local.get $n)) (i32.const 1)) (i32.const 1)))
+            )
+            (else
+              (local.set $n (i32.add (i32.add (i32.mul (i32.const 2) (local.get $n)) (i32.const 1)) (i32.const 0)))
+            )
+          )
           (local.set $level (i32.add (local.get $level) (i32.const 1)))
           (br_if $l1 (i32.lt_s (local.get $level) (i32.const 2)))
         )

@@ -76,13 +76,14 @@ function walkVariants(unit: RowsUnit, { walksTogether: together }: WasmMachine):
     return { form: 'grouped', chunk, first, block, together, alone: levelOf(chunk / ROWS_AT_A_NODE) };
   };
   const small = { from: together, form: inGroups(SMALL_BLOCK, SMALL_BLOCK) };
-  const isSorted = groupedWalk(unit, levelOf(MANY_CHUNK / BLOCK)) !== null && walk.levels >= DEEP;
+  const isSorted = groupedWalk(unit, levelOf(MOST_CHUNK / BLOCK)) !== null && walk.levels >= DEEP;
   if (!isSorted) return [few, { name: '', ...small }];
   return [
     few,
     { name: 'some', ...small, below: SORTED_WALKS },
     { name: '', from: SORTED_WALKS, below: MANY_WALKS, form: inGroups(CHUNK, SMALL_BLOCK) },
-    { name: 'many', from: MANY_WALKS, form: inGroups(MANY_CHUNK, BLOCK) },
+    { name: 'many', from: MANY_WALKS, below: MOST_WALKS, form: inGroups(MANY_CHUNK, BLOCK) },
+    { name: 'most', from: MOST_WALKS, form: inGroups(MOST_CHUNK, BLOCK) },
   ];
 }
 
@@ -100,6 +101,7 @@ const [SORTED_WALKS, CHUNK] = [384, 512];
 
 /** The same for thousands of rows: the more are sorted, the more of them share what is read. */
 const [MANY_WALKS, MANY_CHUNK] = [2048, 4096];
+const [MOST_WALKS, MOST_CHUNK] = [16384, 8192];
 
 /** Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. */
 const BLOCK_ROWS = 48;
