@@ -5,6 +5,12 @@ import type { Expr, HeldTile } from './types.ts';
 /** How often the lanes of a subgroup stand below each other in a tile. */
 export const turnsOf = ({ rows, columns, run }: HeldTile, lanes: number): number => (rows * columns) / (lanes * run);
 
+/** Whether the lanes of a subgroup fill a tile: whole runs to a row, whole rows of lanes, all of them standing in it equally often. */
+export const fillsTile = (tile: HeldTile, lanes: number): boolean =>
+  [tile.run, tile.columns / tile.run, (lanes * tile.run) / tile.columns, turnsOf(tile, lanes)].every(
+    (n) => Number.isInteger(n) && n >= 1,
+  );
+
 /** Row and column, within its tile, of the first element of a lane's run; `turn` counts downwards. */
 export function heldAt(
   tile: HeldTile,

@@ -6,6 +6,7 @@
 import { Sizes } from '@espalier/ir';
 import { resultType } from './build.ts';
 import { divergence } from './divergence.ts';
+import { fillsTile } from './held.ts';
 import { printExpr, printType } from './print.ts';
 import type { Binding, Expr, Kernel, KernelBuffer, KernelOp, Stmt, ValueType } from './types.ts';
 import { children } from './walk.ts';
@@ -218,7 +219,13 @@ class Verifier {
     const [rows = 0, columns = 0] = fragment.shape.map((size) => Sizes.constantOf(size) ?? 0);
     const { held } = s;
     const lanes = this.#kernel.workgroup?.lanes ?? 1;
-    if (held === undefined || rows % held.rows !== 0 || columns % held.columns !== 0)
+    if (
+      held === undefined ||
+      rows % held.rows !== 0 ||
+      columns % held.columns !== 0 ||
+      // Else some lane would hold more than it has places for, and elements would be nobody's.
+      !fillsTile(held, lanes)
+    )
       this.fail(`${s.fragment} is taken in tiles that do not cover it`);
     if (buffer.space !== 'private') this.fail(`${s.buffer} is not a lane's own`);
     const count = Sizes.constantOf(Sizes.product(buffer.shape));

@@ -6,6 +6,7 @@
  */
 import * as k from '../kernel-ir/build.ts';
 import { divergence } from '../kernel-ir/divergence.ts';
+import { printExpr } from '../kernel-ir/print.ts';
 import type { Expr, FoldOp, Kernel, Stmt } from '../kernel-ir/types.ts';
 import {
   blocksOf,
@@ -151,7 +152,7 @@ class Dealer {
   block(body: readonly Stmt[]): readonly Stmt[] {
     const result: Stmt[] = [];
     for (const [i, s] of body.entries()) {
-      for (const x of this.statement(s, body.slice(i + 1))) {
+      for (const x of this.statement(s, body.slice(0, i), body.slice(i + 1))) {
         if (x.kind === 'barrier' && result.at(-1)?.kind === 'barrier') continue;
         result.push(x);
       }
@@ -159,9 +160,9 @@ class Dealer {
     return result;
   }
 
-  private statement(given: Stmt, following: readonly Stmt[]): readonly Stmt[] {
+  private statement(given: Stmt, preceding: readonly Stmt[], following: readonly Stmt[]): readonly Stmt[] {
     const s = this.foldParts(given);
-    if (s.kind === 'for' && this.#dealt.has(s)) return this.fenced(s, this.deal(s, following));
+    if (s.kind === 'for' && this.#dealt.has(s)) return this.fenced(s, this.deal(s, preceding, following));
     if (s.kind === 'for' || s.kind === 'if')
       return [
         withBlocks(
@@ -195,7 +196,7 @@ class Dealer {
     return [barrier, ...replacement, barrier];
   }
 
-  private deal(loop: For, following: readonly Stmt[]): readonly Stmt[] {
+  private deal(loop: For, preceding: readonly Stmt[], following: readonly Stmt[]): readonly Stmt[] {
     const partials = partialsOf(loop);
     const before: Stmt[] = [];
     const after: Stmt[] = [];
@@ -204,7 +205,7 @@ class Dealer {
       const part = this.#names.fresh(`${name}_part`);
       parts.set(name, part);
       before.push(k.varStmt(part, k.splat(k.identityOf(p.op, p.type.scalar), p.type.lanes)));
-      if (p.type.lanes > 1 && isOnlyFolded(name, p.op, following)) {
+      if (p.type.lanes > 1 && startsEmpty(name, p.op, preceding) && isOnlyFolded(name, p.op, following)) {
         this.#foldedLater.set(name, part);
         continue;
       }
@@ -213,6 +214,20 @@ class Dealer {
     }
     return [...before, { ...loop, binding: 'lane', body: renameAssigned(loop.body, parts) }, ...after];
   }
+}
+
+/** Whether a vector holds nothing yet after these statements of its block: it is defined there, as the operation's identity, and left so. */
+function startsEmpty(name: string, op: FoldOp, preceding: readonly Stmt[]): boolean {
+  const at = preceding.findLastIndex((s) => s.kind === 'var' && s.name === name);
+  const defined = preceding[at];
+  if (defined?.kind !== 'var') return false;
+  const empty = k.splat(k.identityOf(op, defined.type.scalar), defined.type.lanes);
+  if (printExpr(defined.init) !== printExpr(empty)) return false;
+  let isAssigned = false;
+  visitStatements(preceding.slice(at + 1), (s) => {
+    if (s.kind === 'assign' && s.name === name) isAssigned = true;
+  });
+  return !isAssigned;
 }
 
 /** Whether all that statements after a loop do with a vector is fold it, by the loop's operation, into a variable of that block. */
