@@ -9,9 +9,9 @@ import { heldAt, heldBy, turnsOf } from '../src/kernel-ir/held.ts';
 import type { Expr, HeldTile, Kernel, KernelBuffer, Stmt } from '../src/kernel-ir/types.ts';
 import { VerifyError, verify } from '../src/kernel-ir/verify.ts';
 import { HELD } from '../src/targets/cuda/tiles.ts';
+import { clean } from './support/clean.ts';
 import { printed } from './support/cuda-kernels.ts';
 import * as h from './support/handwritten.ts';
-import { clean } from './support/clean.ts';
 
 const { n, name } = h;
 
@@ -141,7 +141,9 @@ describe('the simulator', () => {
     const [group] = kernel.body;
     if (group?.kind !== 'for') throw new Error('no loop');
     const without = { ...kernel, body: [{ ...group, body: group.body.slice(1) }] };
-    expect(() => clean(without, { tensors: { x: new Float32Array(512) } })).toThrow(/take|c\b.*(never|nobody|unwritten|not written)/i);
+    expect(() => clean(without, { tensors: { x: new Float32Array(512) } })).toThrow(
+      /take|c\b.*(never|nobody|unwritten|not written)/i,
+    );
   });
 });
 

@@ -81,14 +81,12 @@ describe('multiples', () => {
     ['of a sum that is odd', [loop('a', n(0), n(32), 8, [h.define('b', k.add(a, n(3)))])], { a: 8 }],
     ['of a difference', [loop('a', n(0), n(32), 4, [h.define('b', k.sub(n(64), a))])], { a: 4, b: 4 }],
     ['of a quotient', [loop('a', n(0), n(64), 8, [h.define('b', h.div(a, 8))])], { a: 8 }],
+    ['of four times a remainder', [loop('a', n(0), n(64), 1, [h.define('b', k.mul(h.mod(a, 8), n(4)))])], { b: 4 }],
     [
-      'of four times a remainder',
-      [loop('a', n(0), n(64), 1, [h.define('b', k.mul(h.mod(a, 8), n(4)))])],
-      { b: 4 },
+      'of names that follow from names',
+      [loop('a', n(0), n(32), 4, [loop('b', a, n(64), 8, [h.define('c', k.mul(name('b'), n(2)))])])],
+      { a: 4, b: 4, c: 8 },
     ],
-    ['of names that follow from names', [
-      loop('a', n(0), n(32), 4, [loop('b', a, n(64), 8, [h.define('c', k.mul(name('b'), n(2)))])]),
-    ], { a: 4, b: 4, c: 8 }],
     ['of nothing', [h.define('zero', n(0))], { zero: 8 }],
   ])('%s', (_, body, expected) => {
     const found = multiplesIn(body);
@@ -96,7 +94,10 @@ describe('multiples', () => {
     const values = valuesOf(body);
     for (const [of, by] of found) {
       expect(values.get(of)?.length, of).toBeGreaterThan(0);
-      expect(values.get(of)?.filter((v) => v % by !== 0), of).toEqual([]);
+      expect(
+        values.get(of)?.filter((v) => v % by !== 0),
+        of,
+      ).toEqual([]);
     }
   });
 
@@ -139,7 +140,9 @@ const copying = (
 const moves = (kernel: Kernel): readonly string[] => {
   const text = printed(kernel);
   const body = text.slice(text.indexOf('extern "C"'));
-  return [...new Set([...body.matchAll(/espalier::((?:f16_)?(?:load|store|each|put)\d)/g)].map((m) => m[1] as string))].sort();
+  return [
+    ...new Set([...body.matchAll(/espalier::((?:f16_)?(?:load|store|each|put)\d)/g)].map((m) => m[1] as string)),
+  ].sort();
 };
 
 describe('an access in CUDA C', () => {
@@ -164,7 +167,11 @@ describe('an access in CUDA C', () => {
     ['of four i32', copying([row, four], 4, { storage: 'i32' }), ['load4', 'store4']],
     ['of four bytes', copying([row, four], 4, { storage: 'i8' }), ['each4', 'put4']],
     ['of four in workgroup memory', copying([row, four], 4, { space: 'workgroup' }), ['load4', 'store4']],
-    ['of four in workgroup memory in rows of 66', copying([row, four], 4, { width: 66, space: 'workgroup' }), ['each4', 'put4']],
+    [
+      'of four in workgroup memory in rows of 66',
+      copying([row, four], 4, { width: 66, space: 'workgroup' }),
+      ['each4', 'put4'],
+    ],
     // x and y by one access each; a lane's own registers have no addresses.
     ['of four in registers', copying([row, four], 4, { space: 'private' }), ['each4', 'load4', 'put4', 'store4']],
   ])('%s', (_, kernel, expected) => {
