@@ -43,7 +43,9 @@ function same(kernel: Kernel, steps: readonly Step[]): Kernel {
   verify(shared, 'cooperate');
   for (const T of [0, 1, 2, 5]) {
     const tensors = integerTensors(kernel, { T }, 17 + T);
-    expect(clean(shared, { dims: { T }, tensors }), printKernel(shared)).toEqual(clean(kernel, { dims: { T }, tensors }));
+    expect(clean(shared, { dims: { T }, tensors }), printKernel(shared)).toEqual(
+      clean(kernel, { dims: { T }, tensors }),
+    );
   }
   return shared;
 }
@@ -76,7 +78,14 @@ describe('what is folded', () => {
     const shared = same(dot(L, 'add', k.f32(3)), [runs('i'), cooperate()]);
     const tail = L % 4;
     // A tail of one is done by all lanes alike; one of two or three is dealt out, and folded for itself.
-    expect(folds(shared)).toEqual(tail > 1 ? [['add', 1], ['add', 1]] : [['add', 1]]);
+    expect(folds(shared)).toEqual(
+      tail > 1
+        ? [
+            ['add', 1],
+            ['add', 1],
+          ]
+        : [['add', 1]],
+    );
   });
 
   it.each(['max', 'min'] as const)('by %s', (op) => {
@@ -89,7 +98,8 @@ describe('what is folded', () => {
 
   it('with several partial results, into which two loops fold', () => {
     for (const accumulators of [2, 3])
-      for (const L of [32, 64, 36, 60, 96, 37, 65, 131, 44, 76]) same(dot(L, 'add', k.f32(1)), [{ ...runs('i'), accumulators } as Step, cooperate()]);
+      for (const L of [32, 64, 36, 60, 96, 37, 65, 131, 44, 76])
+        same(dot(L, 'add', k.f32(1)), [{ ...runs('i'), accumulators } as Step, cooperate()]);
   });
 
   it('by a loop and its rest, one after the other, keeps what the first found', () => {
@@ -188,10 +198,7 @@ describe('arrays that all lanes fill alike', () => {
   /** A loop no lane may take a part of, so that all lanes run it: each round needs the one before. */
   const chain: readonly Stmt[] = [
     h.variable('c', k.f32(0)),
-    h.serial('s', n(4), [
-      set('c', k.sub(at('x', t, name('s')), f('c'))),
-      put('p', [name('s')], f('c')),
-    ]),
+    h.serial('s', n(4), [set('c', k.sub(at('x', t, name('s')), f('c'))), put('p', [name('s')], f('c'))]),
   ];
   const readAlike = h.serial('i', n(64), [put('y', [t, i], k.add(at('p', n(2)), at('x', t, i)))]);
   const readPicked = h.serial('i', n(64), [put('y', [t, i], k.add(at('p', h.mod(i, 4)), at('x', t, i)))]);
@@ -201,7 +208,11 @@ describe('arrays that all lanes fill alike', () => {
   });
 
   it('are shared where a lane’s number says what it reads', () => {
-    expect(placeOf(same(over(64, [...chain, readPicked], [['p', 4]]), [cooperate()]), 'p')).toEqual(['workgroup', 2, 4]);
+    expect(placeOf(same(over(64, [...chain, readPicked], [['p', 4]]), [cooperate()]), 'p')).toEqual([
+      'workgroup',
+      2,
+      4,
+    ]);
   });
 
   it('stay with each where not all lanes would come to the barrier', () => {

@@ -4,8 +4,8 @@
  */
 import { type LayerIR, standardLayer } from '@espalier/ir';
 import { describe, expect, it } from 'vitest';
-import { compile, cuda, type Form, type Kernel, partition, type Target } from '../src/index.ts';
 import { lowerLayer } from '../src/compile.ts';
+import { compile, cuda, type Form, type Kernel, partition, type Target } from '../src/index.ts';
 import * as k from '../src/kernel-ir/build.ts';
 import type { MmaPrecision } from '../src/kernel-ir/types.ts';
 import { tilesFor } from '../src/targets/cuda/tiles.ts';
@@ -44,26 +44,139 @@ describe('by rows and width', () => {
   it.each<[MmaPrecision, number, readonly (readonly [number, string])[]]>([
     ['f32', 7, []],
     ['f32', 9, [[8, '32x32x16']]],
-    ['f32', 255, [[8, '32x32x16'], [64, '64x64x16']]],
-    ['f32', 256, [[161, '32x32x16'], [1409, '64x64x16'], [6017, '128x64x16'], [25473, '128x128x16']]],
-    ['f32', 768, [[33, '32x32x16'], [449, '64x64x16'], [1921, '128x64x16'], [8449, '128x128x16']]],
-    ['f32', 3072, [[8, '32x32x16'], [65, '64x64x16'], [512, '128x64x16'], [4096, '128x128x16']]],
+    [
+      'f32',
+      255,
+      [
+        [8, '32x32x16'],
+        [64, '64x64x16'],
+      ],
+    ],
+    [
+      'f32',
+      256,
+      [
+        [161, '32x32x16'],
+        [1409, '64x64x16'],
+        [6017, '128x64x16'],
+        [25473, '128x128x16'],
+      ],
+    ],
+    [
+      'f32',
+      768,
+      [
+        [33, '32x32x16'],
+        [449, '64x64x16'],
+        [1921, '128x64x16'],
+        [8449, '128x128x16'],
+      ],
+    ],
+    [
+      'f32',
+      3072,
+      [
+        [8, '32x32x16'],
+        [65, '64x64x16'],
+        [512, '128x64x16'],
+        [4096, '128x128x16'],
+      ],
+    ],
     ['tf32', 9, [[8, '32x32x16']]],
-    ['tf32', 255, [[8, '32x64x32'], [64, '64x64x32']]],
-    ['tf32', 256, [[8, '32x32x16'], [161, '32x64x32'], [577, '64x64x32'], [16257, '128x128x16']]],
-    ['tf32', 768, [[8, '32x32x16'], [33, '32x64x32'], [193, '64x64x32'], [5377, '128x128x16']]],
-    ['tf32', 3072, [[8, '32x64x32'], [64, '64x64x32'], [2048, '128x128x16']]],
-    ['bf16', 256, [[8, '32x32x16'], [161, '32x64x32'], [577, '64x64x64'], [16257, '128x128x32']]],
-    ['f16', 3072, [[8, '32x64x32'], [64, '64x64x64'], [2048, '128x128x32']]],
+    [
+      'tf32',
+      255,
+      [
+        [8, '32x64x32'],
+        [64, '64x64x32'],
+      ],
+    ],
+    [
+      'tf32',
+      256,
+      [
+        [8, '32x32x16'],
+        [161, '32x64x32'],
+        [577, '64x64x32'],
+        [16257, '128x128x16'],
+      ],
+    ],
+    [
+      'tf32',
+      768,
+      [
+        [8, '32x32x16'],
+        [33, '32x64x32'],
+        [193, '64x64x32'],
+        [5377, '128x128x16'],
+      ],
+    ],
+    [
+      'tf32',
+      3072,
+      [
+        [8, '32x64x32'],
+        [64, '64x64x32'],
+        [2048, '128x128x16'],
+      ],
+    ],
+    [
+      'bf16',
+      256,
+      [
+        [8, '32x32x16'],
+        [161, '32x64x32'],
+        [577, '64x64x64'],
+        [16257, '128x128x32'],
+      ],
+    ],
+    [
+      'f16',
+      3072,
+      [
+        [8, '32x64x32'],
+        [64, '64x64x64'],
+        [2048, '128x128x32'],
+      ],
+    ],
   ])('%s, %i wide', (precision, width, expected) => {
     expect(startsOf(linear(64, width), precision)).toEqual([[0, 'elements'], ...expected]);
   });
 
   it.each<[MmaPrecision, number, readonly (readonly [number, string])[]]>([
-    ['f32', 768, [[33, '32x32x16'], [449, '64x64x16']]],
-    ['f32', 3072, [[8, '32x32x16'], [65, '64x64x16']]],
-    ['tf32', 768, [[8, '32x32x16'], [33, '32x64x32'], [193, '64x64x16']]],
-    ['bf16', 3072, [[8, '32x64x32'], [64, '64x64x32']]],
+    [
+      'f32',
+      768,
+      [
+        [33, '32x32x16'],
+        [449, '64x64x16'],
+      ],
+    ],
+    [
+      'f32',
+      3072,
+      [
+        [8, '32x32x16'],
+        [65, '64x64x16'],
+      ],
+    ],
+    [
+      'tf32',
+      768,
+      [
+        [8, '32x32x16'],
+        [33, '32x64x32'],
+        [193, '64x64x16'],
+      ],
+    ],
+    [
+      'bf16',
+      3072,
+      [
+        [8, '32x64x32'],
+        [64, '64x64x32'],
+      ],
+    ],
   ])('%s, two sums %i wide take no tile that is for one', (precision, width, expected) => {
     expect(startsOf(gated(64, width), precision)).toEqual([[0, 'elements'], ...expected]);
   });
@@ -107,7 +220,10 @@ const choices = precisions.flatMap((precision) =>
 
 describe('every tile fits the memory of a workgroup', () => {
   /** Bytes of a tile's stretches of an operand: matrix units have theirs in lines along the depth, 16 bytes longer than need be. */
-  const operandsOf = (precision: MmaPrecision, tile: Omit<Tile, 'form'>): { readonly x: number; readonly w: number } => {
+  const operandsOf = (
+    precision: MmaPrecision,
+    tile: Omit<Tile, 'form'>,
+  ): { readonly x: number; readonly w: number } => {
     const { rows, columns, depth, stages = 1 } = tile;
     if (precision === 'f32') return { x: depth * stages * (rows + 4) * 4, w: depth * stages * (columns + 4) * 4 };
     const size = precision === 'tf32' ? 4 : 2;
@@ -152,25 +268,26 @@ const lowered = (layer: LayerIR, tile: Omit<Tile, 'form'>, precision: MmaPrecisi
 };
 
 describe('operands in workgroup memory', () => {
-  it.each(
-    precisions.slice(1).flatMap((precision) => ([1, 2] as const).map((stages) => [precision, stages] as const)),
-  )('lie along the depth for matrix units: %s, %i stages', (precision, stages) => {
-    const tile = { ...(tilesFor(precision)[1]?.tile as Omit<Tile, 'form'>), stages };
-    const kernel = lowered(linear(64, 256), tile, precision);
-    const [x, w] = ['x_tile', 'w_tile'].map((of) => kernel.buffers.find((b) => b.name === of));
-    const spare = precision === 'tf32' ? 4 : 8;
-    const extents = (b: typeof x): unknown => b?.shape.map((s) => s[0]?.coefficient);
-    expect([x?.storage, w?.storage]).toEqual([precision, precision]);
-    // x: a line for each row of each stage. w: a line for each column, with the stages one after another in it.
-    expect(extents(x)).toEqual([tile.rows * stages, tile.depth + spare]);
-    expect(x?.layout.map((d) => d.axis)).toEqual([0, 1]);
-    expect(extents(w)).toEqual([tile.depth * stages + spare, tile.columns]);
-    expect(w?.layout.map((d) => d.axis)).toEqual([1, 0]);
-    // Lanes that go down a column meet all memory banks: lines are an odd number of 16 bytes.
-    const unit = 16 / (precision === 'tf32' ? 4 : 2);
-    expect(((tile.depth + spare) / unit) % 2).toBe(1);
-    expect(((tile.depth * stages + spare) / unit) % 2).toBe(1);
-  });
+  it.each(precisions.slice(1).flatMap((precision) => ([1, 2] as const).map((stages) => [precision, stages] as const)))(
+    'lie along the depth for matrix units: %s, %i stages',
+    (precision, stages) => {
+      const tile = { ...(tilesFor(precision)[1]?.tile as Omit<Tile, 'form'>), stages };
+      const kernel = lowered(linear(64, 256), tile, precision);
+      const [x, w] = ['x_tile', 'w_tile'].map((of) => kernel.buffers.find((b) => b.name === of));
+      const spare = precision === 'tf32' ? 4 : 8;
+      const extents = (b: typeof x): unknown => b?.shape.map((s) => s[0]?.coefficient);
+      expect([x?.storage, w?.storage]).toEqual([precision, precision]);
+      // x: a line for each row of each stage. w: a line for each column, with the stages one after another in it.
+      expect(extents(x)).toEqual([tile.rows * stages, tile.depth + spare]);
+      expect(x?.layout.map((d) => d.axis)).toEqual([0, 1]);
+      expect(extents(w)).toEqual([tile.depth * stages + spare, tile.columns]);
+      expect(w?.layout.map((d) => d.axis)).toEqual([1, 0]);
+      // Lanes that go down a column meet all memory banks: lines are an odd number of 16 bytes.
+      const unit = 16 / (precision === 'tf32' ? 4 : 2);
+      expect(((tile.depth + spare) / unit) % 2).toBe(1);
+      expect(((tile.depth * stages + spare) / unit) % 2).toBe(1);
+    },
+  );
 
   it('are rounded where they are stored, once', async () => {
     for (const [precision, rounded] of [
@@ -192,22 +309,37 @@ describe('operands in workgroup memory', () => {
 
 describe('fragments come by rows of 16 bytes', () => {
   const loads = (source: string): readonly string[] =>
-    [...new Set([...source.slice(source.indexOf('extern "C"')).matchAll(/espalier::(load_[ab]_\w+)\(/g)].map((m) => m[1] as string))].sort();
+    [
+      ...new Set(
+        [...source.slice(source.indexOf('extern "C"')).matchAll(/espalier::(load_[ab]_\w+)\(/g)].map(
+          (m) => m[1] as string,
+        ),
+      ),
+    ].sort();
 
-  it.each(choices.filter(([precision]) => precision !== 'f32'))('in tiles of 16-bit elements: %s, %s', async (precision, _, { tile }) => {
-    for (const stages of [1, 2] as const) {
-      const { source } = await compile(linear(64, 256), { target: taking({ ...tile, stages }), capabilities: capabilitiesOf[precision] });
-      const expected = precision === 'tf32' ? ['load_a_k8_tf32_bits', 'load_b_k8_tf32_bits'] : ['load_a_rows', 'load_b_rows'];
-      expect(loads(source)).toEqual(expected);
-    }
-  });
+  it.each(choices.filter(([precision]) => precision !== 'f32'))(
+    'in tiles of 16-bit elements: %s, %s',
+    async (precision, _, { tile }) => {
+      for (const stages of [1, 2] as const) {
+        const { source } = await compile(linear(64, 256), {
+          target: taking({ ...tile, stages }),
+          capabilities: capabilitiesOf[precision],
+        });
+        const expected =
+          precision === 'tf32' ? ['load_a_k8_tf32_bits', 'load_b_k8_tf32_bits'] : ['load_a_rows', 'load_b_rows'];
+        expect(loads(source)).toEqual(expected);
+      }
+    },
+  );
 
   /** The product of 16-bit tiles, a's lines `pitch` long and its fragment `first` further on. */
   const padded = (pitch: number, first: number, columns = 16): Kernel => {
     const kernel = product('f16', [16, columns, 16], { storage: 'f16', byColumns: true });
     return {
       ...kernel,
-      buffers: kernel.buffers.map((b) => (b.name === 'a_tile' ? h.buffer('a_tile', [16, pitch], 'workgroup', 'read_write', { storage: 'f16' }) : b)),
+      buffers: kernel.buffers.map((b) =>
+        b.name === 'a_tile' ? h.buffer('a_tile', [16, pitch], 'workgroup', 'read_write', { storage: 'f16' }) : b,
+      ),
       body: kernel.body.map((s) =>
         s.kind !== 'for'
           ? s

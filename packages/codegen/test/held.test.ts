@@ -9,9 +9,9 @@ import { heldAt, heldBy, turnsOf } from '../src/kernel-ir/held.ts';
 import type { Expr, HeldTile, Kernel, KernelBuffer, Stmt } from '../src/kernel-ir/types.ts';
 import { VerifyError, verify } from '../src/kernel-ir/verify.ts';
 import { HELD } from '../src/targets/cuda/tiles.ts';
+import { clean } from './support/clean.ts';
 import { printed } from './support/cuda-kernels.ts';
 import * as h from './support/handwritten.ts';
-import { clean } from './support/clean.ts';
 
 const { n, name } = h;
 
@@ -23,10 +23,10 @@ const accordingToManual = (lane: number, i: number): { row: number; column: numb
 };
 
 /** The number an expression of one unknown, `turn` or `lane`, is. */
-function valueOf(e: Expr): number {
+function numberOf(e: Expr): number {
   if (e.kind === 'literal') return e.value;
   if (e.kind !== 'op') throw new Error(`no value for ${e.kind}`);
-  const [a = 0, b = 0] = e.args.map(valueOf);
+  const [a = 0, b = 0] = e.args.map(numberOf);
   const all: Readonly<Record<string, number>> = {
     add: a + b,
     mul: a * b,
@@ -69,7 +69,7 @@ describe('what a lane holds', () => {
       const one = heldBy(tile, lanes, lane, tile.rows, tile.columns);
       const other = Array.from({ length: turns }, (_, turn) => {
         const at = heldAt(tile, lanes, n(lane), n(turn));
-        const [row, column] = [valueOf(at.row), valueOf(at.column)];
+        const [row, column] = [numberOf(at.row), numberOf(at.column)];
         return Array.from({ length: tile.run }, (_run, i) => ({ row, column: column + i }));
       }).flat();
       expect(one, `lane ${lane}`).toEqual(other);
@@ -141,7 +141,9 @@ describe('the simulator', () => {
     const [group] = kernel.body;
     if (group?.kind !== 'for') throw new Error('no loop');
     const without = { ...kernel, body: [{ ...group, body: group.body.slice(1) }] };
-    expect(() => clean(without, { tensors: { x: new Float32Array(512) } })).toThrow(/take|c\b.*(never|nobody|unwritten|not written)/i);
+    expect(() => clean(without, { tensors: { x: new Float32Array(512) } })).toThrow(
+      /take|c\b.*(never|nobody|unwritten|not written)/i,
+    );
   });
 });
 

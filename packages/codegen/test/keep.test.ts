@@ -99,16 +99,14 @@ describe('refuses', () => {
       ]),
       'x is read in several places',
     ],
-    [
-      'a row that memory says',
-      'x',
-      over(again(at('x', h.integerAt('ids', t), i))),
-      'x is read in several places',
-    ],
+    ['a row that memory says', 'x', over(again(at('x', h.integerAt('ids', t), i))), 'x is read in several places'],
     [
       'what decides a branch',
       'x',
-      over([...read, h.serial('j', n(8), [h.when(h.less(at('x', t, name('j')), k.f32(0)), put('y', [t, n(1)], k.f32(0)))])]),
+      over([
+        ...read,
+        h.serial('j', n(8), [h.when(h.less(at('x', t, name('j')), k.f32(0)), put('y', [t, n(1)], k.f32(0)))]),
+      ]),
       'x decides how loops run',
     ],
     [
@@ -116,9 +114,7 @@ describe('refuses', () => {
       'c',
       over([
         h.variable('acc', k.f32(0)),
-        h.serial('i', n(8), [
-          h.serial('r', h.integerAt('c', t, i), [set('acc', k.add(f('acc'), k.f32(1)))]),
-        ]),
+        h.serial('i', n(8), [h.serial('r', h.integerAt('c', t, i), [set('acc', k.add(f('acc'), k.f32(1)))])]),
       ]),
       'c decides how loops run',
     ],

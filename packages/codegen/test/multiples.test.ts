@@ -15,12 +15,12 @@ const { n, name } = h;
 /** All values that names take when T is 7. Loops are run, lets computed. */
 function valuesOf(body: readonly Stmt[]): ReadonlyMap<string, readonly number[]> {
   const seen = new Map<string, number[]>();
-  const valueOf = (e: Expr, names: ReadonlyMap<string, number>): number => {
+  const numberOf = (e: Expr, names: ReadonlyMap<string, number>): number => {
     if (e.kind === 'literal') return e.value;
     if (e.kind === 'dim') return 7;
     if (e.kind === 'ref') return names.get(e.name) ?? Number.NaN;
     if (e.kind !== 'op') throw new Error(`no value for ${e.kind}`);
-    const [a = 0, b = 0] = e.args.map((x) => valueOf(x, names));
+    const [a = 0, b = 0] = e.args.map((x) => numberOf(x, names));
     switch (e.op) {
       case 'add':
         return a + b;
@@ -45,9 +45,9 @@ function valuesOf(body: readonly Stmt[]): ReadonlyMap<string, readonly number[]>
       seen.set(of, [...(seen.get(of) ?? []), value]);
     };
     for (const s of block) {
-      if (s.kind === 'let') note(s.name, valueOf(s.value, names));
+      if (s.kind === 'let') note(s.name, numberOf(s.value, names));
       if (s.kind === 'for')
-        for (let at = valueOf(s.from, names); at < valueOf(s.to, names); at += s.step) {
+        for (let at = numberOf(s.from, names); at < numberOf(s.to, names); at += s.step) {
           note(s.index, at);
           run(s.body, names);
         }
@@ -81,14 +81,12 @@ describe('multiples', () => {
     ['of a sum that is odd', [loop('a', n(0), n(32), 8, [h.define('b', k.add(a, n(3)))])], { a: 8 }],
     ['of a difference', [loop('a', n(0), n(32), 4, [h.define('b', k.sub(n(64), a))])], { a: 4, b: 4 }],
     ['of a quotient', [loop('a', n(0), n(64), 8, [h.define('b', h.div(a, 8))])], { a: 8 }],
+    ['of four times a remainder', [loop('a', n(0), n(64), 1, [h.define('b', k.mul(h.mod(a, 8), n(4)))])], { b: 4 }],
     [
-      'of four times a remainder',
-      [loop('a', n(0), n(64), 1, [h.define('b', k.mul(h.mod(a, 8), n(4)))])],
-      { b: 4 },
+      'of names that follow from names',
+      [loop('a', n(0), n(32), 4, [loop('b', a, n(64), 8, [h.define('c', k.mul(name('b'), n(2)))])])],
+      { a: 4, b: 4, c: 8 },
     ],
-    ['of names that follow from names', [
-      loop('a', n(0), n(32), 4, [loop('b', a, n(64), 8, [h.define('c', k.mul(name('b'), n(2)))])]),
-    ], { a: 4, b: 4, c: 8 }],
     ['of nothing', [h.define('zero', n(0))], { zero: 8 }],
   ])('%s', (_, body, expected) => {
     const found = multiplesIn(body);
@@ -96,7 +94,10 @@ describe('multiples', () => {
     const values = valuesOf(body);
     for (const [of, by] of found) {
       expect(values.get(of)?.length, of).toBeGreaterThan(0);
-      expect(values.get(of)?.filter((v) => v % by !== 0), of).toEqual([]);
+      expect(
+        values.get(of)?.filter((v) => v % by !== 0),
+        of,
+      ).toEqual([]);
     }
   });
 
@@ -139,7 +140,9 @@ const copying = (
 const moves = (kernel: Kernel): readonly string[] => {
   const text = printed(kernel);
   const body = text.slice(text.indexOf('extern "C"'));
-  return [...new Set([...body.matchAll(/espalier::((?:f16_)?(?:load|store|each|put)\d)/g)].map((m) => m[1] as string))].sort();
+  return [
+    ...new Set([...body.matchAll(/espalier::((?:f16_)?(?:load|store|each|put)\d)/g)].map((m) => m[1] as string)),
+  ].sort();
 };
 
 describe('an access in CUDA C', () => {
@@ -164,7 +167,11 @@ describe('an access in CUDA C', () => {
     ['of four i32', copying([row, four], 4, { storage: 'i32' }), ['load4', 'store4']],
     ['of four bytes', copying([row, four], 4, { storage: 'i8' }), ['each4', 'put4']],
     ['of four in workgroup memory', copying([row, four], 4, { space: 'workgroup' }), ['load4', 'store4']],
-    ['of four in workgroup memory in rows of 66', copying([row, four], 4, { width: 66, space: 'workgroup' }), ['each4', 'put4']],
+    [
+      'of four in workgroup memory in rows of 66',
+      copying([row, four], 4, { width: 66, space: 'workgroup' }),
+      ['each4', 'put4'],
+    ],
     // x and y by one access each; a lane's own registers have no addresses.
     ['of four in registers', copying([row, four], 4, { space: 'private' }), ['each4', 'load4', 'put4', 'store4']],
   ])('%s', (_, kernel, expected) => {

@@ -87,7 +87,13 @@ for (const storage of ['f32', 'f16'] as const)
         form,
       );
 for (const D of [256, 512])
-  add(`layer_norm of ${D}`, () => standardLayer('layer_norm', { dims: { D } }), [0, 1, 3, 6].map((T) => ({ T })), null, '');
+  add(
+    `layer_norm of ${D}`,
+    () => standardLayer('layer_norm', { dims: { D } }),
+    [0, 1, 3, 6].map((T) => ({ T })),
+    null,
+    '',
+  );
 const lengths = [1, 2, 3, 7, 9, 33];
 for (const together of [2, 8])
   for (const width of [8, 64])

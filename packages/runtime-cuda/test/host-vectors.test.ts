@@ -3,11 +3,11 @@
  * rows of any width with, what lanes hold of an accumulator, and fragments that come by rows or element by element.
  */
 import { compile, cuda, type Kernel, ScheduleRefusal, type Step, type Stmt } from '@espalier/codegen';
-import { interpretLayer, type LayerIR, layerFromText, standardLayer } from '@espalier/ir';
+import { interpretLayer, type LayerIR, layerFromText, Sizes, standardLayer } from '@espalier/ir';
 import { loadLayer } from '@espalier/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import * as k from '../../codegen/src/kernel-ir/build.ts';
 import { lowerLayer } from '../../codegen/src/compile.ts';
+import * as k from '../../codegen/src/kernel-ir/build.ts';
 import { loopsOf } from '../../codegen/src/schedule/apply.ts';
 import { HELD } from '../../codegen/src/targets/cuda/tiles.ts';
 import { legalised, product } from '../../codegen/test/support/cuda-kernels.ts';
@@ -25,7 +25,7 @@ if (required) it('the host check is required', () => expect(refusal).toBeUndefin
 
 /** Whole numbers from −3 to 3: sums of their products are exact in any order. */
 const integers = (length: number, seed: number): Float32Array =>
-  Float32Array.from({ length }, (_, e) => (((e + 1) * 2654435761 + seed * 40503) >>> 7) % 7 - 3);
+  Float32Array.from({ length }, (_, e) => ((((e + 1) * 2654435761 + seed * 40503) >>> 7) % 7) - 3);
 /** Whole numbers as f16. */
 const halves = (length: number, seed: number): Uint16Array =>
   new Uint16Array(Float16Array.from(integers(length, seed)).buffer);
@@ -67,7 +67,7 @@ describe.skipIf(refusal !== undefined)('vectors on the host', () => {
         layer.tensors
           .filter((t) => t.role === 'input' || t.role === 'weight')
           .map((t, seed) => {
-            const length = t.shape.reduce((all, s) => all * (s.length === 1 && s[0]?.dims.length === 0 ? s[0].coefficient : T), 1);
+            const length = t.shape.reduce((all, s) => all * Sizes.evaluate(s, new Map([['T', T]])), 1);
             return [t.name, t.storage === 'f16' ? halves(length, seed) : integers(length, seed)];
           }),
       );
@@ -180,7 +180,8 @@ describe.skipIf(refusal !== undefined)('vectors on the host', () => {
     // The kernel multiplies, stores, loads what it stored, and adds the product once more.
     const expected = Array.from({ length: 256 }, (_, e) => {
       let sum = 0;
-      for (let d = 0; d < 16; d++) sum += (a[Math.floor(e / 16) * pitch + first + d] ?? 0) * (b[d * 16 + (e % 16)] ?? 0);
+      for (let d = 0; d < 16; d++)
+        sum += (a[Math.floor(e / 16) * pitch + first + d] ?? 0) * (b[d * 16 + (e % 16)] ?? 0);
       return 2 * sum;
     });
     expect([...(found ?? [])]).toEqual(expected);
