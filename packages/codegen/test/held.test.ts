@@ -23,10 +23,10 @@ const accordingToManual = (lane: number, i: number): { row: number; column: numb
 };
 
 /** The number an expression of one unknown, `turn` or `lane`, is. */
-function valueOf(e: Expr): number {
+function numberOf(e: Expr): number {
   if (e.kind === 'literal') return e.value;
   if (e.kind !== 'op') throw new Error(`no value for ${e.kind}`);
-  const [a = 0, b = 0] = e.args.map(valueOf);
+  const [a = 0, b = 0] = e.args.map(numberOf);
   const all: Readonly<Record<string, number>> = {
     add: a + b,
     mul: a * b,
@@ -69,7 +69,7 @@ describe('what a lane holds', () => {
       const one = heldBy(tile, lanes, lane, tile.rows, tile.columns);
       const other = Array.from({ length: turns }, (_, turn) => {
         const at = heldAt(tile, lanes, n(lane), n(turn));
-        const [row, column] = [valueOf(at.row), valueOf(at.column)];
+        const [row, column] = [numberOf(at.row), numberOf(at.column)];
         return Array.from({ length: tile.run }, (_run, i) => ({ row, column: column + i }));
       }).flat();
       expect(one, `lane ${lane}`).toEqual(other);

@@ -118,6 +118,12 @@ describe('refuses', () => {
       ]),
       'c decides how loops run',
     ],
+    [
+      'a row that is there under a condition only',
+      'x',
+      over([h.when(h.less(n(0), t), ...again(at('x', k.sub(t, n(1)), i)))]),
+      'x is read under a condition',
+    ],
     ['what is not read', 'w', over(read), 'w is not read in the grid step'],
     ['a kernel without a grid', 'x', over([], { body: [h.serial('t', h.T, read)] }), 'the kernel has no grid left'],
     [
@@ -173,6 +179,18 @@ describe('keeps', () => {
       h.serial('j', n(8), [put('y', [t, name('j')], k.mul(at('x', t, name('j')), f('acc')))]),
     ]);
     expect(printKernel(same(two, [keep('x')]))).toContain('y[t, j] = (x_row[j] * acc)');
+  });
+
+  it('a row that is read under a condition, and before it without', () => {
+    const kernel = over([
+      ...again(at('x', t, i)),
+      h.when(
+        h.less(n(0), t),
+        put('y', [t, n(1)], k.f32(1)),
+        h.serial('j', n(8), [put('y', [t, name('j')], at('x', t, name('j')))]),
+      ),
+    ]);
+    expect(printKernel(same(kernel, [keep('x')]))).toContain('y[t, j] = x_row[j]');
   });
 
   it('a row of integers, and two buffers at once', () => {

@@ -15,12 +15,12 @@ const { n, name } = h;
 /** All values that names take when T is 7. Loops are run, lets computed. */
 function valuesOf(body: readonly Stmt[]): ReadonlyMap<string, readonly number[]> {
   const seen = new Map<string, number[]>();
-  const valueOf = (e: Expr, names: ReadonlyMap<string, number>): number => {
+  const numberOf = (e: Expr, names: ReadonlyMap<string, number>): number => {
     if (e.kind === 'literal') return e.value;
     if (e.kind === 'dim') return 7;
     if (e.kind === 'ref') return names.get(e.name) ?? Number.NaN;
     if (e.kind !== 'op') throw new Error(`no value for ${e.kind}`);
-    const [a = 0, b = 0] = e.args.map((x) => valueOf(x, names));
+    const [a = 0, b = 0] = e.args.map((x) => numberOf(x, names));
     switch (e.op) {
       case 'add':
         return a + b;
@@ -45,9 +45,9 @@ function valuesOf(body: readonly Stmt[]): ReadonlyMap<string, readonly number[]>
       seen.set(of, [...(seen.get(of) ?? []), value]);
     };
     for (const s of block) {
-      if (s.kind === 'let') note(s.name, valueOf(s.value, names));
+      if (s.kind === 'let') note(s.name, numberOf(s.value, names));
       if (s.kind === 'for')
-        for (let at = valueOf(s.from, names); at < valueOf(s.to, names); at += s.step) {
+        for (let at = numberOf(s.from, names); at < numberOf(s.to, names); at += s.step) {
           note(s.index, at);
           run(s.body, names);
         }

@@ -247,12 +247,19 @@ describe('refusals', () => {
       over([{ kind: 'if', condition: k.op('lt', i, k.i32(5)), then: [copy], otherwise: [] }]),
       'a branch in the loop',
     ],
-    [
-      'guessing a fold',
-      { step: 'guess', loop: 'i' },
-      over([k.assign('acc', k.add(k.ref('acc', float), at('x', k.i32(0), i)))]),
-      'it carries nothing that a choice decides',
-    ],
+    ...[2, 4].map((lanes): readonly [string, Step, Kernel, string] => [
+      `vectors of vectors, ${lanes} and 4`,
+      { ...vectorise, lanes },
+      applyStep(
+        over([
+          k.varStmt('sum', k.f32(0)),
+          k.loop('j', k.i32(0), k.i32(8), [k.assign('sum', k.add(k.ref('sum', float), at('x', i, j)))]),
+          k.store('y', [k.i32(0), i], k.ref('sum', float)),
+        ]),
+        { ...vectorise, loop: 'j' },
+      ),
+      'what it computes are vectors already',
+    ]),
     ['unrolling the unknown', unroll, over([copy], k.dim('T')), 'its bounds are not constant'],
     ['unrolling too much', unroll, over([copy]), 'it runs 10 times, more than 8'],
   ];

@@ -94,6 +94,26 @@ for (const D of [256, 512])
     null,
     '',
   );
+// Rows are kept in registers, but none that is not there: the one before the first.
+add(
+  'a walk along the row before, where there is one',
+  () =>
+    layerFromText(
+      `layer before(T, D) {
+  input x[T, D]
+  weight w[31, D]
+  output y[t in T] = if t > 0 then (descend n = 0 for 5 {
+    s = sum i: x[t - 1, i] * w[n, i]
+    yield s
+    n <- 2 * n + 1 + i32(s > 0)
+  }) else 0
+}`,
+      { dims: { D: 256 } },
+    ),
+  [0, 1, 3, 6].map((T) => ({ T })),
+  null,
+  '',
+);
 const lengths = [1, 2, 3, 7, 9, 33];
 for (const together of [2, 8])
   for (const width of [8, 64])

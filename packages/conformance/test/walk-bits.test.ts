@@ -11,12 +11,15 @@ import { randomTensors } from '../src/index.ts';
 import { whereAvailable } from './support/available.ts';
 import { forced } from './support/forced.ts';
 
-const D = 256;
 const many = 600;
 
 await whereAvailable('CUDA C on the host', 'ESPALIER_REQUIRE_HOST_CUDA', openHostCuda, () => {
-  it.each([1, 2])('%i trees: three rows alone and among 600', { timeout: 60_000 }, async (trees) => {
-    const layer = standardLayer('fff', { dims: { D, O: 256, trees, depth: 4 } });
+  it.each([
+    [256, 256, 1],
+    [256, 256, 2],
+    [129, 250, 1],
+  ])('%i to %i, %i trees: three rows alone and among 600', { timeout: 60_000 }, async (D, O, trees) => {
+    const layer = standardLayer('fff', { dims: { D, O, trees, depth: 4 } });
     const { x, ...weights } = randomTensors(layer, { T: many }, 91) as Record<string, Float32Array>;
     using device = await openHostCuda();
     const rows = async (target: Target, from: number, to: number): Promise<readonly number[]> => {
@@ -27,10 +30,10 @@ await whereAvailable('CUDA C on the host', 'ESPALIER_REQUIRE_HOST_CUDA', openHos
     const byRows = forced(cuda, (forms) => forms.find((f) => f.form === 'rows'));
     const bySubtrees = forced(cuda, (forms) => forms.find((f) => f.form === 'subtrees'));
     const all = await rows(cuda, 0, many);
-    expect(all.length).toBe(many * 256);
+    expect(all.length).toBe(many * O);
     // Where they stand in no way even: not at the beginning of a workgroup's rows.
     for (const from of [0, 301, 597]) {
-      const among = all.slice(from * 256, (from + 3) * 256);
+      const among = all.slice(from * O, (from + 3) * O);
       expect(new Set(among).size).toBeGreaterThan(700);
       expect(await rows(byRows, from, from + 3), `row by row, from ${from}`).toEqual(among);
       expect(await rows(bySubtrees, from, from + 3), `by subtrees, from ${from}`).toEqual(among);

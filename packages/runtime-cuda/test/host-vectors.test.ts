@@ -3,7 +3,7 @@
  * rows of any width with, what lanes hold of an accumulator, and fragments that come by rows or element by element.
  */
 import { compile, cuda, type Kernel, ScheduleRefusal, type Step, type Stmt } from '@espalier/codegen';
-import { interpretLayer, type LayerIR, layerFromText, standardLayer } from '@espalier/ir';
+import { interpretLayer, type LayerIR, layerFromText, Sizes, standardLayer } from '@espalier/ir';
 import { loadLayer } from '@espalier/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lowerLayer } from '../../codegen/src/compile.ts';
@@ -67,10 +67,7 @@ describe.skipIf(refusal !== undefined)('vectors on the host', () => {
         layer.tensors
           .filter((t) => t.role === 'input' || t.role === 'weight')
           .map((t, seed) => {
-            const length = t.shape.reduce(
-              (all, s) => all * (s.length === 1 && s[0]?.dims.length === 0 ? s[0].coefficient : T),
-              1,
-            );
+            const length = t.shape.reduce((all, s) => all * Sizes.evaluate(s, new Map([['T', T]])), 1);
             return [t.name, t.storage === 'f16' ? halves(length, seed) : integers(length, seed)];
           }),
       );
@@ -149,6 +146,36 @@ describe.skipIf(refusal !== undefined)('vectors on the host', () => {
     expect([...(found ?? [])]).toEqual(expected);
   });
 
+  /** a · b of 16 × 16 each, where a's lines in workgroup memory are `pitch` long and the fragment begins `first` further on. */
+  const padded = (pitch: number, first: number): Kernel => {
+    const plain = product('f16', [16, 16, 16], { storage: 'f16', byColumns: true });
+    const buffers = plain.buffers.map((b) => {
+      if (b.name === 'a') return h.buffer('a', [16, pitch]);
+      if (b.name !== 'a_tile') return b;
+      return h.buffer('a_tile', [16, pitch], 'workgroup', 'read_write', { storage: 'f16' });
+    });
+    return inGroup({ ...plain, buffers }, (body) =>
+      body.map((s) => {
+        if (s.kind === 'fragment' && s.fragment === 'fa') return { ...s, indices: [k.i32(0), k.i32(first)] };
+        if (s.kind !== 'for' || s.index !== 'a_tile_at') return s;
+        const at = k.index('a_tile_at');
+        const place = [h.div(at, pitch), h.mod(at, pitch)];
+        return { ...s, to: k.i32(16 * pitch), body: [h.put('a_tile', place, h.at('a', ...place))] };
+      }),
+    );
+  };
+
+  it('rows of a fragment that begin elsewhere than at 16 bytes are found', async () => {
+    const kernel = legalised(padded(24, 8));
+    const text = cuda.print([kernel], [], cuda.defaults);
+    const wrong = text.replace('load_a_rows(fa, &a_tile[8], 24)', 'load_a_rows(fa, &a_tile[4], 24)');
+    expect(wrong).not.toBe(text);
+    const given = { a: integers(16 * 24, 3), b: integers(256, 4) };
+    await expect(runKernel(device, kernel, given, {}, wrong)).rejects.toThrow(
+      /block 0, thread \d+: rows of a fragment at an address that is not a multiple of 16 bytes/,
+    );
+  });
+
   it.each([
     [16, 0],
     [24, 8],
@@ -157,27 +184,7 @@ describe.skipIf(refusal !== undefined)('vectors on the host', () => {
     [24, 4],
     [17, 1],
   ])('fragments of lines of %i, begun at %i, are right whichever way they come', async (pitch, first) => {
-    const plain = product('f16', [16, 16, 16], { storage: 'f16', byColumns: true });
-    const kernel = inGroup(
-      {
-        ...plain,
-        buffers: plain.buffers.map((b) =>
-          b.name === 'a_tile'
-            ? h.buffer('a_tile', [16, pitch], 'workgroup', 'read_write', { storage: 'f16' })
-            : b.name === 'a'
-              ? h.buffer('a', [16, pitch])
-              : b,
-        ),
-      },
-      (body) =>
-        body.map((s) => {
-          if (s.kind === 'fragment' && s.fragment === 'fa') return { ...s, indices: [k.i32(0), k.i32(first)] };
-          if (s.kind !== 'for' || s.index !== 'a_tile_at') return s;
-          const at = k.index('a_tile_at');
-          const place = [h.div(at, pitch), h.mod(at, pitch)];
-          return { ...s, to: k.i32(16 * pitch), body: [h.put('a_tile', place, h.at('a', ...place))] };
-        }),
-    );
+    const kernel = padded(pitch, first);
     const [a, b] = [integers(16 * pitch, 3), integers(256, 4)];
     const found = (await runKernel(device, legalised(kernel), { a, b }))['c'];
     // The kernel multiplies, stores, loads what it stored, and adds the product once more.

@@ -72,8 +72,11 @@ function rowOf(body: readonly Stmt[], name: string, known: ReadonlySet<string>):
   let problem: string | null = null;
   let seen = 0;
   let isReadAgain = false;
-  const accept = (e: Load, around: readonly For[]): void => {
+  // A row that is read under a condition may not be there without it: x[t - 1] where t > 0.
+  let isThere = false;
+  const accept = (e: Load, around: readonly For[], isSure: boolean): void => {
     seen++;
+    if (isSure) isThere = true;
     const last = e.indices.at(-1);
     const over = around.find((l) => last?.kind === 'ref' && l.index === last.name);
     const indices = e.indices.slice(0, -1);
@@ -88,27 +91,30 @@ function rowOf(body: readonly Stmt[], name: string, known: ReadonlySet<string>):
     else if (JSON.stringify(row.indices) !== mine || row.length !== length)
       problem ??= `several rows of ${name} are read`;
   };
-  const walk = (block: readonly Stmt[], around: readonly For[]): void => {
+  const walk = (block: readonly Stmt[], around: readonly For[], isSure: boolean): void => {
     for (const s of block) {
-      if (s.kind === 'for') walk(s.body, [...around, s]);
+      if (s.kind === 'for') walk(s.body, [...around, s], isSure);
       else if (s.kind === 'if') {
-        walk(s.then, around);
-        walk(s.otherwise, around);
+        walk(s.then, around, false);
+        walk(s.otherwise, around, false);
       } else
         visitExpressions([s], (e) => {
-          if (e.kind === 'load' && e.buffer === name) accept(e, around);
+          if (e.kind === 'load' && e.buffer === name) accept(e, around, isSure);
         });
     }
   };
-  walk(body, []);
+  walk(body, [], true);
   let all = 0;
   visitExpressions(body, (e) => {
     if (e.kind === 'load' && e.buffer === name) all++;
   });
   // Those in the bounds of loops and in conditions are elsewhere.
   if (all !== seen) problem ??= `${name} decides how loops run`;
+  const found = row as Row | null;
+  // A buffer that is one row is always there.
+  if (found !== null && found.indices.length > 0 && !isThere) problem ??= `${name} is read under a condition`;
   if (seen === 1 && !isReadAgain) problem ??= `${name} is read once`;
-  return problem ?? row ?? `${name} is not read in the grid step`;
+  return problem ?? found ?? `${name} is not read in the grid step`;
 }
 
 function followsFrom(e: Expr, known: ReadonlySet<string>): boolean {

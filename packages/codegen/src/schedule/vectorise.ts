@@ -24,6 +24,9 @@ const refuse = (why: string): never => {
   throw new VectoriseError(why);
 };
 
+/** A loop inside was vectorised before: elements of its vectors and iterations of this loop can't both be lanes. */
+const VECTORS = 'what it computes are vectors already';
+
 export interface VectoriseOptions {
   readonly lanes: number;
   readonly accumulators: number;
@@ -170,13 +173,16 @@ class Vectors {
         return k.letStmt(s.name, this.value(s.value));
       case 'var': {
         if (!this.#varying.has(s.name)) return k.varStmt(s.name, this.value(s.init));
+        if (s.type.lanes > 1) return refuse(VECTORS);
         return k.varStmt(s.name, k.splat(this.value(s.init), this.#options.lanes));
       }
       case 'assign': {
         const partial = this.#partials.get(s.name);
         if (partial !== undefined) return this.fold(s, partial);
+        const isVarying = this.#varying.has(s.name);
+        if (isVarying && s.value.type.lanes > 1) return refuse(VECTORS);
         const value = this.value(s.value);
-        return k.assign(s.name, this.#varying.has(s.name) ? k.splat(value, this.#options.lanes) : value);
+        return k.assign(s.name, isVarying ? k.splat(value, this.#options.lanes) : value);
       }
       case 'store':
         return this.store(s);
@@ -216,6 +222,7 @@ class Vectors {
     if (how !== 'contiguous' || this.mentionsComputed(s.indices)) return refuse(`${s.buffer} is not written in order`);
     if (buffer.storage === 'i8' || buffer.storage === 'f16')
       return refuse(`${s.buffer} is stored in ${buffer.storage}`);
+    if (s.value.type.lanes > 1) return refuse(VECTORS);
     return k.store(s.buffer, s.indices, k.splat(this.value(s.value), this.#options.lanes));
   }
 
@@ -228,6 +235,7 @@ class Vectors {
   /** The expression, as a vector when it depends on the loop, as it is when not. */
   private value(e: Expr): Expr {
     if (!mentions(e, this.#varying)) return e;
+    if (e.type.lanes > 1) return refuse(VECTORS);
     const { lanes } = this.#options;
     switch (e.kind) {
       case 'ref': {

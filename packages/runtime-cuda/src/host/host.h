@@ -373,6 +373,11 @@ static inline unsigned bf16_pair(float low, float high) { return host::bfloat_bi
 
 // Register i of a lane is two neighbours of a row that lane 8 * i + lane / 4 points to.
 static inline void load_rows(unsigned* to, const unsigned short* from) {
+  if ((unsigned long)from % 16 != 0) {
+    host::fail("block %u, thread %u: rows of a fragment at an address that is not a multiple of 16 bytes", blockIdx.x,
+               threadIdx.x);
+    host::give_up();
+  }
   unsigned words[2];
   __builtin_memcpy(words, &from, sizeof from);
   const host::Gathered all = host::gather(__LINE__, words, 2);
