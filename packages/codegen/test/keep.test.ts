@@ -124,6 +124,12 @@ describe('refuses', () => {
       over([h.when(h.less(n(0), t), ...again(at('x', k.sub(t, n(1)), i)))]),
       'x is read under a condition',
     ],
+    [
+      'a row that is there only if a loop runs',
+      'x',
+      over([h.serial('q', h.T, again(at('x', k.sub(h.T, n(1)), i)))]),
+      'x is read in a loop that may never run',
+    ],
     ['what is not read', 'w', over(read), 'w is not read in the grid step'],
     ['a kernel without a grid', 'x', over([], { body: [h.serial('t', h.T, read)] }), 'the kernel has no grid left'],
     [

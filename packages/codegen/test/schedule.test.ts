@@ -32,7 +32,7 @@ function attempt(kernel: Kernel, step: Step): Kernel | ScheduleRefusal {
 function stepFor(kernel: Kernel, [kind, which, size, more]: readonly [number, number, number, number]): Step {
   const labels = loopsOf(kernel.body).map((l) => l.label);
   const loop = labels[which % labels.length] ?? 'none';
-  switch (kind % 8) {
+  switch (kind % 9) {
     case 0:
     case 1:
       return { step: 'vectorise', loop, lanes: 4, accumulators: 1 + (more % 3) };
@@ -46,7 +46,7 @@ function stepFor(kernel: Kernel, [kind, which, size, more]: readonly [number, nu
       return { step: 'guess', loop };
     case 6:
       return { step: 'interleave', loop, by: 2 + (size % 3) };
-    case 6:
+    case 7:
       return { step: 'keep', buffer: kernel.buffers[which % kernel.buffers.length]?.name ?? 'none' };
     default: {
       const buffers = kernel.buffers.filter((b) => b.space === 'global' && b.access === 'read' && b.shape.length > 0);

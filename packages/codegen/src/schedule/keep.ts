@@ -7,6 +7,7 @@ import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
 import { mapExpressions, Names, visitExpr, visitExpressions } from '../kernel-ir/walk.ts';
 import { gridLoop, withGrid } from './spread.ts';
+import { tripOf } from './vectorise.ts';
 
 type For = Extract<Stmt, { kind: 'for' }>;
 type Load = Extract<Expr, { kind: 'load' }>;
@@ -86,7 +87,10 @@ function rowOf(body: readonly Stmt[], name: string, known: ReadonlySet<string>):
     else if (around.length > 1) isReadAgain = true;
     if (problem !== null || over?.to.kind !== 'literal') return;
     const length = over.to.value;
+    // Where rows go by the step's own numbers they are there as it is; x[E - 1], in a loop over E, is not where E is 0.
+    const isPlain = indices.every((x) => x.kind === 'ref' || x.kind === 'literal');
     if (indices.some((x) => !followsFrom(x, known))) problem ??= `${name} is read in several places`;
+    else if (!isPlain && around.some(mayNotRun)) problem ??= `${name} is read in a loop that may never run`;
     else if (row === null) row = { indices, length };
     else if (JSON.stringify(row.indices) !== mine || row.length !== length)
       problem ??= `several rows of ${name} are read`;
@@ -116,6 +120,11 @@ function rowOf(body: readonly Stmt[], name: string, known: ReadonlySet<string>):
   if (seen === 1 && !isReadAgain) problem ??= `${name} is read once`;
   return problem ?? found ?? `${name} is not read in the grid step`;
 }
+
+const mayNotRun = (loop: For): boolean => {
+  const trip = tripOf(loop);
+  return trip === null || trip === 0;
+};
 
 function followsFrom(e: Expr, known: ReadonlySet<string>): boolean {
   let follows = true;
