@@ -75,6 +75,12 @@ describe('targets', () => {
     for (const place of [{ mode: 'plain' }, { tokens: 1024 }, { threads: 2 }, { work: 'dense 768-4095-768' }] as const)
       expect(judge(resultsOf([result(place, times)]), [dense128])[0]?.verdict).toBe('open');
   });
+  it('are of their own group, not of a published comparison of the same work', () => {
+    const times = (theirs: number) => ({ espalier: 1, 'onnxruntime-node': theirs });
+    const list = [result({ group: 'paper: dense' }, times(5)), result({ group: 'dense' }, times(1))];
+    for (const order of [list, [...list].reverse()])
+      expect(judge(resultsOf(order), [dense128])[0]?.found?.value.median).toBe(1);
+  });
   it('compare with the fastest of several', () => {
     const best = targets.find((t) => t.against === 'best dense 4095') as Target;
     const times = { espalier: 1, 'espalier, dense 4095': 400, 'onnxruntime-node, dense 4095': 260 };
