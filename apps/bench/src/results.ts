@@ -52,7 +52,7 @@ export interface Amdahl {
   readonly dense: number;
   readonly tree: number;
   readonly none: number;
-  /** dense / tree, and dense / none: blocks that cost nothing. */
+  /** dense : tree, and dense : none, blocks that cost nothing; medians of ratios turn by turn. */
   readonly reached: number;
   readonly possible: number;
 }
