@@ -14,7 +14,7 @@ import { processor } from './machine.ts';
 import { type Group, groupName } from './plan.ts';
 import { pageOf } from './report/html.ts';
 import { markdownOf } from './report/markdown.ts';
-import type { Machine, Results } from './results.ts';
+import { type Machine, type Results, resultsText } from './results.ts';
 
 /** The name of what is no group: call overhead, memory, bundle. */
 export const EXTRAS = 'extras';
@@ -172,7 +172,7 @@ function write(file: string, results: Results): void {
   mkdirSync(dirname(file), { recursive: true });
   const stem = file.replace(/\.json$/, '');
   for (const [path, text] of [
-    [file, `${JSON.stringify(results, null, 1)}\n`],
+    [file, resultsText(results)],
     [`${stem}.html`, pageOf(results)],
     [`${stem}.md`, markdownOf(results)],
   ] as const) {

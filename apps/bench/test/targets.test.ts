@@ -6,7 +6,7 @@ import { groupName, groupsOf, paperGroups, targetGroups } from '../src/plan.ts';
 import { pageOf } from '../src/report/html.ts';
 import { markdownOf } from '../src/report/markdown.ts';
 import { targetsText } from '../src/report/text.ts';
-import type { Result, ResultRow, Results } from '../src/results.ts';
+import { type Result, type ResultRow, type Results, resultsText } from '../src/results.ts';
 import { judge, type Target, targets } from '../src/targets.ts';
 
 const spread = (median: number) => ({ median, low: median * 0.9, high: median * 1.1 });
@@ -153,4 +153,10 @@ it('both stand in the page and in the tables', () => {
     expect(text).toContain('16.0 KB');
     expect(text).not.toContain('NaN');
   }
+});
+
+it('are kept as they are, to six digits', () => {
+  const few = resultsOf([], { call: { median: 12.3456789, low: 1e-9 / 3, high: 123456789 } });
+  const { call } = JSON.parse(resultsText(few)) as Results;
+  expect(call).toEqual({ median: 12.3457, low: 3.33333e-10, high: 123456789 });
 });
