@@ -31,6 +31,10 @@ export interface Arguments {
 /** A mistake in the arguments, with a way out. Exit code 2. */
 export class UsageError extends Error {}
 
+/** Names with commas, five a line, in the column of the descriptions. */
+const listed = (names: readonly string[]): string =>
+  names.map((name, i) => (i === 0 ? name : i % 5 === 0 ? `,\n${' '.repeat(19)}${name}` : `, ${name}`)).join('');
+
 export const HELP = `espalier bench [options]
 
 Times generated WebAssembly kernels beside their peers: in one process, in turns, after every output
@@ -42,7 +46,7 @@ What to measure:
 --tokens LIST      rows of the input (default 1,128,1024; with --long also 16384)
 --threads LIST     threads (default 1)
 --modes LIST       plain (128-bit), wide (256-bit where the engine fuses; Node only) (default both)
---baselines LIST   ${baselines.map((b) => b.name).join(', ')}
+--baselines LIST   ${listed(baselines.map((b) => b.name))}
                    (default: all but published-level1, -level2, -naive and -bmm); none
 --tuning FILE      ourselves only: the compiler's own choice of forms beside that of a file which \`espalier tune\`
                    wrote; "shipped": of the one that is shipped for this processor and engine, if any

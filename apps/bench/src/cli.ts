@@ -10,7 +10,7 @@ import { EXTRAS, record } from './record.ts';
 import { pageOf } from './report/html.ts';
 import { markdownOf } from './report/markdown.ts';
 import { groupText, headText, tailText, targetsText } from './report/text.ts';
-import type { Results } from './results.ts';
+import { type Results, resultsText } from './results.ts';
 import { shippedTuning } from './tune/shipped.ts';
 import type { TuningFile } from './tune/tune.ts';
 
@@ -120,7 +120,7 @@ function finish(results: Results, asked: Arguments, out: Stream): 0 | 1 {
   if (isAll || asked.groups === 'paper') out.write(`\n${paperText(results)}\n`);
   out.write(`\n${headText(results)}\n`);
   for (const [file, text] of [
-    [asked.json, () => `${JSON.stringify(results, null, 1)}\n`],
+    [asked.json, () => resultsText(results)],
     [asked.html, () => pageOf(results)],
     [asked.markdown, () => markdownOf(results)],
   ] as const)

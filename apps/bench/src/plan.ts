@@ -91,16 +91,19 @@ export function targetGroups(): readonly Group[] {
   ];
 }
 
+/** How names of the groups for the published comparisons begin. */
+export const PAPER = 'paper: ';
+
 /** The published comparisons (`paper.ts`): batch 16,384 as published, whole models, and a layer beyond BERT's width. */
 export function paperGroups(): readonly Group[] {
   const where = { threads: 1, mode: 'wide', company: 'paper' } as const;
   const wide = { name: 'tree 4096, 32767 neurons', kind: 'tree', size: 14, width: 4096 } as const;
   return [
-    { ...tree({ ...where, tokens: 16384 }), name: 'paper: tree 768, 4095 neurons', ...where },
-    { ...dense(3072, { ...where, tokens: 16384 }), name: 'paper: dense 768-3072-768', ...where },
-    { ...encoder(6, { ...where, tokens: 128 }), name: "paper: DistilBERT's shape, 6 layers of 768", ...where },
-    { ...encoder(12, { ...where, tokens: 128 }), name: "paper: BERT-base's shape, 12 layers of 768", ...where },
-    { ...wide, name: `paper: ${wide.name}`, tokens: 1, ...where },
-    { ...wide, name: `paper: ${wide.name}`, tokens: 128, ...where },
+    { ...tree({ ...where, tokens: 16384 }), name: `${PAPER}tree 768, 4095 neurons`, ...where },
+    { ...dense(3072, { ...where, tokens: 16384 }), name: `${PAPER}dense 768-3072-768`, ...where },
+    { ...encoder(6, { ...where, tokens: 128 }), name: `${PAPER}DistilBERT's shape, 6 layers of 768`, ...where },
+    { ...encoder(12, { ...where, tokens: 128 }), name: `${PAPER}BERT-base's shape, 12 layers of 768`, ...where },
+    { ...wide, name: `${PAPER}${wide.name}`, tokens: 1, ...where },
+    { ...wide, name: `${PAPER}${wide.name}`, tokens: 128, ...where },
   ];
 }

@@ -14,7 +14,7 @@ import { processor } from './machine.ts';
 import { type Group, groupName } from './plan.ts';
 import { pageOf } from './report/html.ts';
 import { markdownOf } from './report/markdown.ts';
-import type { Machine, Results } from './results.ts';
+import { type Machine, type Results, resultsText } from './results.ts';
 
 /** The name of what is no group: call overhead, memory, bundle. */
 export const EXTRAS = 'extras';
@@ -101,7 +101,8 @@ async function measureAlone(name: string, { seconds, through, say, stop }: Recor
 export function merged(before: Results | null, part: Results, { command }: Pick<RecordOptions, 'command'>): Results {
   if (before === null) return { ...part, command, ...revision() };
   const { call, memory, bundle, missing } = part;
-  const replaced = new Set(part.results.map((r) => r.group));
+  const newer = new Map(part.results.map((r) => [r.group, r]));
+  const known = new Set(before.results.map((r) => r.group));
   const isNew = ({ mode, layers, sequence }: Results['amdahl'][number]): boolean =>
     part.amdahl.some((a) => a.mode === mode && a.layers === layers && a.sequence === sequence);
   return {
@@ -109,7 +110,10 @@ export function merged(before: Results | null, part: Results, { command }: Pick<
     command,
     ...revision(),
     machine: { ...part.machine, ...bestCeilings(before.machine, part.machine) },
-    results: [...before.results.filter((r) => !replaced.has(r.group)), ...part.results],
+    results: [
+      ...before.results.map((r) => newer.get(r.group) ?? r),
+      ...part.results.filter((r) => !known.has(r.group)),
+    ],
     amdahl: [...before.amdahl.filter((a) => !isNew(a)), ...part.amdahl],
     ...(call === undefined ? {} : { call }),
     ...(memory === undefined ? {} : { memory }),
@@ -168,7 +172,7 @@ function write(file: string, results: Results): void {
   mkdirSync(dirname(file), { recursive: true });
   const stem = file.replace(/\.json$/, '');
   for (const [path, text] of [
-    [file, `${JSON.stringify(results, null, 1)}\n`],
+    [file, resultsText(results)],
     [`${stem}.html`, pageOf(results)],
     [`${stem}.md`, markdownOf(results)],
   ] as const) {

@@ -52,7 +52,7 @@ export interface Amdahl {
   readonly dense: number;
   readonly tree: number;
   readonly none: number;
-  /** dense / tree, and dense / none: blocks that cost nothing. */
+  /** dense : tree, and dense : none, blocks that cost nothing; medians of ratios turn by turn. */
   readonly reached: number;
   readonly possible: number;
 }
@@ -106,3 +106,12 @@ export interface Results {
   /** Whether it was stopped before the end. */
   readonly stopped: boolean;
 }
+
+/** Results as the text of a file; six digits of a measurement are more than mean anything. */
+export const resultsText = (results: Results): string =>
+  `${JSON.stringify(
+    results,
+    (_, value: unknown) =>
+      typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value,
+    1,
+  )}\n`;

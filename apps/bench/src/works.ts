@@ -1,5 +1,5 @@
 /** Single layers as pieces of work, with random weights and inputs and what they should give. Encoders: `encoder.ts`. */
-import { randomTensors, uniform } from '@espalier/conformance';
+import { tensorLengths, uniform } from '@espalier/conformance';
 import {
   type Graph,
   interpretLayer,
@@ -53,6 +53,33 @@ function graphOfLayer(layer: LayerIR, weights: Weights): Graph {
   };
 }
 
+/**
+ * Random inputs and weights: uniform numbers of variance 1, matrices scaled by their fan-in so that what they give keeps a size. In plain
+ * loops, since a gigabyte of numbers takes minutes by callbacks.
+ */
+function randomData(layer: LayerIR, dims: Readonly<Record<string, number>>, seed: number): Weights {
+  const values = new Map(Object.entries(dims));
+  const next = uniform(seed);
+  return Object.fromEntries(
+    [...tensorLengths(layer, dims)].map(([name, length]) => {
+      const tensor = layer.tensors.find((t) => t.name === name);
+      const last = tensor?.shape.at(-1);
+      const isMatrix = tensor?.role === 'weight' && tensor.shape.length > 1;
+      const scale = Math.sqrt(3) * (isMatrix && last !== undefined ? 1.2 / Math.sqrt(Sizes.evaluate(last, values)) : 1);
+      const isHalf = tensor?.storage === 'f16';
+      const data = isHalf ? new Float16Array(length) : new Float32Array(length);
+      for (let i = 0; i < length; i++) data[i] = (2 * next() - 1) * scale;
+      return [name, isHalf ? new Uint16Array(data.buffer) : (data as Float32Array)];
+    }),
+  );
+}
+
+/** Half-precision numbers as f32, which holds each of them; others as they are. */
+function widened(data: WeightTensor['data']): WeightTensor['data'] {
+  if (!(data instanceof Uint16Array)) return data;
+  return new Float32Array(new Float16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length));
+}
+
 /** Rows to check: the first, the last, and some between. */
 function rowsToCheck(tokens: number, seed: number, flopsPerRow: number): readonly number[] {
   const next = uniform(seed);
@@ -66,18 +93,21 @@ interface LayerWork {
   readonly name: string;
   readonly kind: 'dense' | 'tree';
   readonly layer: LayerIR;
+  /** The same with all weights stored as f32, which the interpreter reads in place; absent: `layer` itself. */
+  readonly meaning?: LayerIR;
   readonly width: number;
   readonly tokens: number;
   readonly flops: number;
   readonly seed: number;
 }
 
-function layerWork({ name, kind, layer, width, tokens, flops, seed }: LayerWork): Work {
-  const { x, ...weights } = randomTensors(layer, { T: tokens }, seed) as Record<string, WeightTensor['data']>;
+function layerWork({ name, kind, layer, meaning = layer, width, tokens, flops, seed }: LayerWork): Work {
+  const { x, ...weights } = randomData(layer, { T: tokens }, seed);
   const input = x as Float32Array;
   const rows = rowsToCheck(tokens, seed, flops / tokens);
   const sampled = Float32Array.from(rows.flatMap((row) => [...input.subarray(row * width, (row + 1) * width)]));
-  const reference = interpretLayer(layer, { dims: { T: rows.length }, tensors: { x: sampled, ...weights } });
+  const exact = Object.fromEntries(Object.entries(weights).map(([key, data]) => [key, widened(data)]));
+  const reference = interpretLayer(meaning, { dims: { T: rows.length }, tensors: { x: sampled, ...exact } });
   const y = reference['y'] as ArrayLike<number>;
   const out = y.length / rows.length;
   const values = rows.map((row, i) => ({
@@ -85,7 +115,7 @@ function layerWork({ name, kind, layer, width, tokens, flops, seed }: LayerWork)
     values: Float64Array.from({ length: out }, (_, o) => y[i * out + o] as number),
   }));
   const largest = values.reduce((m, { values: v }) => v.reduce((n, z) => Math.max(n, Math.abs(z)), m), 0);
-  const spread = kind === 'tree' ? leavesOf(layer, input, weights, tokens) : null;
+  const spread = kind === 'tree' ? leavesOf(meaning, input, exact, tokens) : null;
   const nodeBytes = ['w1', 'w2'].reduce((n, w) => n + width * (weights[w]?.BYTES_PER_ELEMENT ?? 0), 0);
   return {
     name,
@@ -149,7 +179,18 @@ export function denseWork(hidden: number, tokens: number, seed: number, width = 
  */
 export function treeWork(depth: number, tokens: number, seed: number, width = 768, rows: 'f32' | 'f16' = 'f32'): Work {
   const dims = { D: width, O: width, trees: 1, depth };
-  const layer = standardLayer('fff', { dims, without: ['threshold'], storage: { w1: rows, w2: rows } });
+  const of = (storage: 'f32' | 'f16'): LayerIR =>
+    standardLayer('fff', { dims, without: ['threshold'], storage: { w1: storage, w2: storage } });
+  const [layer, meaning] = [of(rows), of('f32')];
   const name = `tree ${width}, ${2 ** (depth + 1) - 1} neurons${rows === 'f16' ? ', f16 rows' : ''}`;
-  return layerWork({ name, kind: 'tree', layer, width, tokens, flops: 4 * width * (depth + 1) * tokens, seed });
+  return layerWork({
+    name,
+    kind: 'tree',
+    layer,
+    meaning,
+    width,
+    tokens,
+    flops: 4 * width * (depth + 1) * tokens,
+    seed,
+  });
 }

@@ -125,3 +125,21 @@ it('measures layers from weights to results', async () => {
   expect(results.seed).toBe(seed);
   expect(said.some((s) => s.includes('preparing onnxruntime-node'))).toBe(true);
 });
+
+it("draws Amdahl's line from the ratios of an encoder's turns", async () => {
+  const { amdahl, results } = await runBench({
+    groups: [{ ...group('dense', 1, 2), kind: 'encoder', width: 768 }],
+    ...{ seed, pace, baselines: ['none'], command: 'test', extras: false },
+  });
+  const [line] = amdahl;
+  expect(line).toMatchObject({ mode: 'plain', layers: 1, sequence: 2 });
+  // Its rows say the same the other way round; between two turns in the middle a median may lie.
+  for (const [name, found] of [
+    ['espalier, trees', line?.reached],
+    ['espalier, no feedforward', line?.possible],
+  ] as const) {
+    const ratio = results[0]?.rows.find((r) => r.name === name)?.ratio;
+    expect(1 / (found ?? Number.NaN)).toBeGreaterThanOrEqual((ratio?.low ?? Number.NaN) * 0.999);
+    expect(1 / (found ?? Number.NaN)).toBeLessThanOrEqual((ratio?.high ?? Number.NaN) * 1.001);
+  }
+});

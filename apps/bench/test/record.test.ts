@@ -70,8 +70,8 @@ describe('putting together', () => {
   it('replaces a group by its newer self and keeps the others', () => {
     const all = merged(results([result('a', 1), result('b', 1)], 9), results([result('a', 2)], 9), command);
     expect(all.results.map((r) => [r.group, r.seed])).toEqual([
-      ['b', 1],
       ['a', 2],
+      ['b', 1],
     ]);
     expect(all.command).toBe(command.command);
   });

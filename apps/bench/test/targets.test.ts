@@ -6,7 +6,7 @@ import { groupName, groupsOf, paperGroups, targetGroups } from '../src/plan.ts';
 import { pageOf } from '../src/report/html.ts';
 import { markdownOf } from '../src/report/markdown.ts';
 import { targetsText } from '../src/report/text.ts';
-import type { Result, ResultRow, Results } from '../src/results.ts';
+import { type Result, type ResultRow, type Results, resultsText } from '../src/results.ts';
 import { judge, type Target, targets } from '../src/targets.ts';
 
 const spread = (median: number) => ({ median, low: median * 0.9, high: median * 1.1 });
@@ -74,6 +74,12 @@ describe('targets', () => {
     const times = { espalier: 1, 'onnxruntime-node': 2 };
     for (const place of [{ mode: 'plain' }, { tokens: 1024 }, { threads: 2 }, { work: 'dense 768-4095-768' }] as const)
       expect(judge(resultsOf([result(place, times)]), [dense128])[0]?.verdict).toBe('open');
+  });
+  it('are of their own group, not of a published comparison of the same work', () => {
+    const times = (theirs: number) => ({ espalier: 1, 'onnxruntime-node': theirs });
+    const list = [result({ group: 'paper: dense' }, times(5)), result({ group: 'dense' }, times(1))];
+    for (const order of [list, [...list].reverse()])
+      expect(judge(resultsOf(order), [dense128])[0]?.found?.value.median).toBe(1);
   });
   it('compare with the fastest of several', () => {
     const best = targets.find((t) => t.against === 'best dense 4095') as Target;
@@ -147,4 +153,10 @@ it('both stand in the page and in the tables', () => {
     expect(text).toContain('16.0 KB');
     expect(text).not.toContain('NaN');
   }
+});
+
+it('are kept as they are, to six digits', () => {
+  const few = resultsOf([], { call: { median: 12.3456789, low: 1e-9 / 3, high: 123456789 } });
+  const { call } = JSON.parse(resultsText(few)) as Results;
+  expect(call).toEqual({ median: 12.3457, low: 3.33333e-10, high: 123456789 });
 });

@@ -16,12 +16,14 @@ function bars(result: Result): string {
   const [left, room] = [236, 440];
   const at = (value: number): number => room * (Math.log(value / least) / Math.log(most / least || 2));
   const bottom = 24 * result.rows.length;
-  // A line for each power of ten within.
+  // A line for each power of ten within; where there are few, for 2 and 5 of each, too.
+  const steps = most / least < 50 ? [1, 2, 5] : [1];
   const powers: number[] = [];
-  for (let p = Math.ceil(Math.log10(least)); p <= Math.floor(Math.log10(most)); p++) powers.push(10 ** p);
+  for (let p = Math.floor(Math.log10(least)); p <= Math.log10(most); p++)
+    powers.push(...steps.map((s) => s * 10 ** p).filter((v) => v > least && v <= most));
   const grid = powers.map((p) => {
     const x = (left + at(p)).toFixed(1);
-    return `<line x1="${x}" x2="${x}" y1="0" y2="${bottom}" class="grid"/><text x="${x}" y="${bottom + 14}" text-anchor="middle" class="axis">${duration(p).replace(/\.0+ /, ' ')}</text>`;
+    return `<line x1="${x}" x2="${x}" y1="0" y2="${bottom}" class="grid"/><text x="${x}" y="${bottom + 14}" text-anchor="middle" class="axis">${duration(p * 1.000001).replace(/\.0+ /, ' ')}</text>`;
   });
   const rows = result.rows.map((row, i) => {
     const value = values[i] as number;
@@ -103,7 +105,9 @@ export function pageOf(results: Results): string {
     const sub = `${plural(r.threads, 'thread')}, ${bits(r.mode)}${r.note === undefined ? '' : `; ${r.note}`}`;
     return `<section><h2>${escaped(title)} <small>${escaped(sub)}</small></h2>${bars(r)}${numbers(r)}</section>`;
   });
-  const lines = [...results.amdahl.map(amdahlText), ...extrasText(results)].map((t) => `<li>${escaped(t)}</li>`);
+  const lines = [...results.amdahl.map((a) => amdahlText(a).replace('\n  ', '; ')), ...extrasText(results)].map(
+    (t) => `<li>${escaped(t)}</li>`,
+  );
   const revision = results.revision === undefined ? '' : ` at ${results.revision}`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Espalier bench</title><style>

@@ -90,7 +90,7 @@ export function targetsText(results: Results, options: TextOptions): string {
 
 /** What replacing the feedforward blocks of an encoder brings. */
 export function amdahlText({ mode, sequence, layers, dense, tree, none, reached, possible }: Amdahl): string {
-  const share = 100 * (1 - none / dense);
+  const share = 100 * (1 - 1 / possible);
   return [
     `encoder of ${layers} layers, ${sequence} tokens, ${bits(mode)}: dense ${duration(dense)}, trees ${duration(tree)}, no feedforward blocks ${duration(none)}`,
     `  the blocks take ${share.toFixed(0)} % of the time, so Amdahl allows ${times(possible)}; trees reach ${times(reached)}, ${(100 * (reached / possible)).toFixed(0)} % of it`,

@@ -14,7 +14,8 @@ export const TUNE_HELP = `espalier tune LAYER --dims D=768,… --out FILE [optio
 Finds the forms (tiles, blocks, walks side by side) that are fastest here for a layer of the standard library,
 for 128-bit or 256-bit WebAssembly, and keeps them in FILE with the processor, the engine and the shape
 that they are for; \`espalier compile … --tuning FILE\` and \`espalier bench --tuning FILE\` use it. Kept is only what
-is faster than the compiler's own choice by more than noise, once more beside it after the search. Stopped and started again it goes on where it was.
+is faster than the compiler's own choice by more than noise, once more beside it after the search. Stopped
+and started again it goes on where it was.
 
 --dims LIST     sizes of the layer's weights, D=768,H=3072,O=768
 --rows LIST     numbers of rows to tune for (default 1,16,128,1024)
