@@ -11,6 +11,7 @@ export const stepMembers: { readonly [S in Step as S['step']]: Members<S> } = {
   jam: { loop: 'string', by: 'number' },
   interleave: { loop: 'string', by: 'number', apart: 'strings?' },
   keep: { buffer: 'string' },
+  pass: { buffer: 'string' },
   repeat: { loop: 'string', by: 'number' },
   guess: { loop: 'string' },
   unroll: { loop: 'string', limit: 'number' },

@@ -79,7 +79,7 @@ export type Expr =
   /**
    * Reads `lanes` consecutive elements of the buffer's physical order, starting at the element `indices` names.
    * One index per axis of the buffer; after the pass `flatten` a single index into the physical order, to which
-   * `offset` (elements) is added.
+   * `offset` (elements) is added. `passes`: a hint that nobody will read this again, so that caches need not keep it.
    */
   | {
       readonly kind: 'load';
@@ -87,6 +87,7 @@ export type Expr =
       readonly indices: readonly Expr[];
       readonly offset: number;
       readonly type: ValueType;
+      readonly passes?: true;
     }
   | { readonly kind: 'op'; readonly op: KernelOp; readonly args: readonly Expr[]; readonly type: ValueType }
   /** One scalar in all lanes. */
@@ -164,6 +165,7 @@ export type Stmt =
       readonly indices: readonly Expr[];
       readonly offset: number;
       readonly value: Expr;
+      readonly passes?: true;
     }
   /** All lanes of the scope arrive before any leaves, and see each other's stores. */
   | { readonly kind: 'barrier'; readonly scope: 'workgroup' | 'subgroup' }

@@ -78,7 +78,7 @@ function flattenStmt(s: Stmt, context: Context): Stmt {
   );
   if (inner.kind !== 'store') return inner;
   const { index, offset } = place(inner.buffer, inner.indices, context);
-  return k.store(inner.buffer, [index], inner.value, inner.offset + offset);
+  return { ...inner, indices: [index], offset: inner.offset + offset };
 }
 
 function flattenExpr(e: Expr, context: Context): Expr {
@@ -88,7 +88,7 @@ function flattenExpr(e: Expr, context: Context): Expr {
   );
   if (inner.kind !== 'load') return inner;
   const { index, offset } = place(inner.buffer, inner.indices, context);
-  return k.load(inner.buffer, [index], inner.type, inner.offset + offset);
+  return { ...inner, indices: [index], offset: inner.offset + offset };
 }
 
 function place(name: string, indices: readonly Expr[], context: Context): { index: Expr; offset: number } {

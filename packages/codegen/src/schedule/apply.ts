@@ -11,6 +11,7 @@ import { interleaveRows } from './interleave.ts';
 import { jamLoop } from './jam.ts';
 import { keepRow } from './keep.ts';
 import { multiplesOf } from './memory.ts';
+import { passBy } from './pass-by.ts';
 import { repeatLoop } from './repeat.ts';
 import { spreadGrid } from './spread.ts';
 import { type Schedule, ScheduleRefusal, type Step } from './steps.ts';
@@ -39,6 +40,7 @@ function rewrite(kernel: Kernel, step: Step): Kernel {
   if (step.step === 'cooperate') return orRefuse(step, cooperateOnGrid(kernel, step));
   if (step.step === 'spread') return orRefuse(step, spreadGrid(kernel, step));
   if (step.step === 'keep') return orRefuse(step, keepRow(kernel, step.buffer));
+  if (step.step === 'pass') return orRefuse(step, passBy(kernel, step.buffer));
   if (step.step === 'interleave') return orRefuse(step, interleaveRows(kernel, step));
   const names = new Names(kernel);
   const multiples = multiplesOf(kernel.body);
@@ -57,7 +59,7 @@ function orRefuse(step: Step, result: Kernel | string): Kernel {
   return result;
 }
 
-type LoopStep = Exclude<Step, { step: 'pack' | 'spread' | 'cooperate' | 'interleave' | 'keep' }>;
+type LoopStep = Exclude<Step, { step: 'pack' | 'spread' | 'cooperate' | 'interleave' | 'keep' | 'pass' }>;
 
 function rewriteLoop(
   loop: For,

@@ -68,7 +68,8 @@ export function laneSchedule(kernel: Kernel, machine: LaneMachine, form?: Form):
   const shared = attempt(kernel, [cooperate]);
   if (shared === null) return spreadSchedule(kernel, machine);
   const rows = form?.form === 'rows' ? form.together : 1;
-  const before = machine.run === 1 ? [] : preparation(kernel, machine, rows);
+  const isWalk = form?.form === 'rows' && form.deferred === true;
+  const before = machine.run === 1 ? [] : preparation(kernel, machine, rows, isWalk);
   const prepared = before.length === 0 ? null : attempt(kernel, [...before, cooperate]);
   // Arrays that lanes hold in registers must stay there. Rows side by side have as many of each as they are.
   const isBetter =
@@ -99,7 +100,7 @@ const memoryOf = (kernel: Kernel): number =>
     .reduce((sum, b) => sum + (Sizes.constantOf(Sizes.product(b.shape)) ?? 0), 0);
 
 /** Rows that are read over and over are kept, and loops give each lane runs of neighbours where memory allows. */
-function preparation(kernel: Kernel, machine: LaneMachine, together: number): Schedule {
+function preparation(kernel: Kernel, machine: LaneMachine, together: number, isWalk: boolean): Schedule {
   const rows = kernel.buffers.filter((b) => b.space === 'global' && b.access === 'read' && fitsRegisters(b, machine));
   const kept = accepted(
     kernel,
@@ -107,7 +108,15 @@ function preparation(kernel: Kernel, machine: LaneMachine, together: number): Sc
   );
   const runs = runSteps(kept.reduce(applyStep, kernel), machine);
   const beside: Step = { step: 'interleave', loop: 'rows', by: together };
-  return accepted(kernel, [...kept, ...runs, ...(together > 1 ? [beside] : [])]);
+  // A walk's rows come and go; the nodes stay.
+  const passing = isWalk
+    ? [
+        ...kept.flatMap((s) => (s.step === 'keep' ? [s.buffer] : [])),
+        ...kernel.buffers.filter((b) => b.space === 'global' && b.access === 'write').map((b) => b.name),
+      ]
+    : [];
+  const passes = passing.map((buffer): Step => ({ step: 'pass', buffer }));
+  return accepted(kernel, [...kept, ...runs, ...(together > 1 ? [beside] : []), ...passes]);
 }
 
 /** The steps that a kernel accepts, one after another. */

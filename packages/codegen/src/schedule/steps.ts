@@ -21,6 +21,8 @@ export type Step =
   | { readonly step: 'interleave'; readonly loop: string; readonly by: number; readonly apart?: readonly string[] }
   /** Copies the row that a grid step reads of a buffer again and again into private memory before anything else. */
   | { readonly step: 'keep'; readonly buffer: string }
+  /** Marks what is read and written of a buffer in global memory as passing by: caches are for what is wanted again. */
+  | { readonly step: 'pass'; readonly buffer: string }
   /** Does the work of `by` iterations in one; what is left over runs in a copy labelled `<label>_tail`. */
   | { readonly step: 'repeat'; readonly loop: string; readonly by: number }
   /** What the loop carries from one iteration to the next by a choice, it carries by a branch, which a machine may guess. */

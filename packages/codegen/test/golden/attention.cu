@@ -6,7 +6,7 @@
 //   {"step":"interleave","loop":"rows","by":2}
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576,"workgroups":1024}
 // k0 from espalier/attention.layer:6:3, espalier/attention.layer:8:3, espalier/attention.layer:9:3, espalier/attention.layer:10:3, espalier/attention.layer:11:3: rowwise: score[b, h, s, r] = (sum d: q[b, s, h, d] * k[b, r, h, d]) * scale[0] + (1 - mask[b, r]) * mask_value + (if causal and r > s then mask_value else 0); top[b, h, s] = max r: score[b, h, s, r]; e[b, h, s, r] = exp(score[b, h, s, r] - top[b, h, s]); total[b, h, s] = sum r: e[b, h, s, r]; output y[b, s, h, d] = (sum r: e[b, h, s, r] * v[b, r, h, d]) / total[b, h, s]
-//   {"step":"interleave","loop":"rows","by":8}
+//   {"step":"interleave","loop":"rows","by":6}
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576,"workgroups":1024}
 // For sm_80 and newer. Compile with -fmad=false and without fast math: what is to be fused is written fmaf.
 
@@ -153,29 +153,27 @@ extern "C" __global__ void __launch_bounds__(128) k0(
     const float* __restrict__ q, const float* __restrict__ k, const float* __restrict__ v,
     const int* __restrict__ mask, const float* __restrict__ scale, float* __restrict__ y, int* scratch, int B, int S
 ) {
-  scratch += (long long)blockIdx.x * (64 * S);
+  scratch += (long long)blockIdx.x * (48 * S);
   const int subgroup_lane = (int)(threadIdx.x % 32);
   const int subgroup = (int)(threadIdx.x / 32);
   const int group = (int)blockIdx.x;
-  const bool fixed_9 = subgroup_lane == 0;
-  for (int round = 0, round_end = ((B * 2 * ((S + 7) / 8) + 3) / 4 + 1023) / 1024; round < round_end; ++round) {
+  const bool fixed_7 = subgroup_lane == 0;
+  for (int round = 0, round_end = ((B * 2 * ((S + 5) / 6) + 3) / 4 + 1023) / 1024; round < round_end; ++round) {
     const int step = (round * 1024 + group) * 4 + subgroup;
-    if (step < B * 2 * ((S + 7) / 8)) {
-      const int row_2 = step % max((S + 7) / 8, 1);
-      const int rest = step / max((S + 7) / 8, 1);
+    if (step < B * 2 * ((S + 5) / 6)) {
+      const int row_2 = step % max((S + 5) / 6, 1);
+      const int rest = step / max((S + 5) / 6, 1);
       const int row_1 = rest % 2;
       const int rest_1 = rest / 2;
       const int row_0 = rest_1;
-      const bool fixed_1 = fixed_9;
-      for (int beside_1 = 0; beside_1 < 8; beside_1 += 8) {
-        const int row_3 = min(row_2 * 8 + beside_1, S - 1);
-        const int row_4 = min(row_2 * 8 + (beside_1 + 1), S - 1);
-        const int row_5 = min(row_2 * 8 + (beside_1 + 2), S - 1);
-        const int row_6 = min(row_2 * 8 + (beside_1 + 3), S - 1);
-        const int row_7 = min(row_2 * 8 + (beside_1 + 4), S - 1);
-        const int row_8 = min(row_2 * 8 + (beside_1 + 5), S - 1);
-        const int row_9 = min(row_2 * 8 + (beside_1 + 6), S - 1);
-        const int row_10 = min(row_2 * 8 + (beside_1 + 7), S - 1);
+      const bool fixed_1 = fixed_7;
+      for (int beside_1 = 0; beside_1 < 6; beside_1 += 6) {
+        const int row_3 = min(row_2 * 6 + beside_1, S - 1);
+        const int row_4 = min(row_2 * 6 + (beside_1 + 1), S - 1);
+        const int row_5 = min(row_2 * 6 + (beside_1 + 2), S - 1);
+        const int row_6 = min(row_2 * 6 + (beside_1 + 3), S - 1);
+        const int row_7 = min(row_2 * 6 + (beside_1 + 4), S - 1);
+        const int row_8 = min(row_2 * 6 + (beside_1 + 5), S - 1);
         __syncwarp();
         for (int r_5 = subgroup_lane; r_5 < S; r_5 += 32) {
           float sum_3 = 0.0f;
@@ -184,8 +182,6 @@ extern "C" __global__ void __launch_bounds__(128) k0(
           float sum_12 = 0.0f;
           float sum_15 = 0.0f;
           float sum_18 = 0.0f;
-          float sum_21 = 0.0f;
-          float sum_24 = 0.0f;
           for (int d_2 = 0; d_2 < 5; ++d_2) {
             const float k_at = k[10 * S * row_0 + 5 * row_1 + 10 * r_5 + d_2];
             sum_3 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_3 + d_2], k_at, sum_3);
@@ -194,8 +190,6 @@ extern "C" __global__ void __launch_bounds__(128) k0(
             sum_12 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_6 + d_2], k_at, sum_12);
             sum_15 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_7 + d_2], k_at, sum_15);
             sum_18 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_8 + d_2], k_at, sum_18);
-            sum_21 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_9 + d_2], k_at, sum_21);
-            sum_24 = fmaf(q[10 * S * row_0 + 5 * row_1 + 10 * row_10 + d_2], k_at, sum_24);
           }
           const float shared = (float)espalier::wrapping_sub(1, mask[S * row_0 + r_5]);
           const float scale_at = scale[0];
@@ -205,8 +199,6 @@ extern "C" __global__ void __launch_bounds__(128) k0(
           scratch[24 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_12 * scale_at) + 0.0f);
           scratch[32 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_15 * scale_at) + 0.0f);
           scratch[40 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_18 * scale_at) + 0.0f);
-          scratch[48 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_21 * scale_at) + 0.0f);
-          scratch[56 * S + (S * subgroup + r_5)] = __float_as_int(fmaf(shared, -3.4028235e+38f, sum_24 * scale_at) + 0.0f);
         }
         __syncwarp();
         float max_1 = -__int_as_float(0x7f800000);
@@ -215,16 +207,12 @@ extern "C" __global__ void __launch_bounds__(128) k0(
         float max_4 = -__int_as_float(0x7f800000);
         float max_5 = -__int_as_float(0x7f800000);
         float max_6 = -__int_as_float(0x7f800000);
-        float max_7 = -__int_as_float(0x7f800000);
-        float max_8 = -__int_as_float(0x7f800000);
         float max_1_part = -__int_as_float(0x7f800000);
         float max_2_part = -__int_as_float(0x7f800000);
         float max_3_part = -__int_as_float(0x7f800000);
         float max_4_part = -__int_as_float(0x7f800000);
         float max_5_part = -__int_as_float(0x7f800000);
         float max_6_part = -__int_as_float(0x7f800000);
-        float max_7_part = -__int_as_float(0x7f800000);
-        float max_8_part = -__int_as_float(0x7f800000);
         for (int r_6 = subgroup_lane; r_6 < S; r_6 += 32) {
           max_1_part = espalier::max(max_1_part, __int_as_float(scratch[S * subgroup + r_6]));
           max_2_part = espalier::max(max_2_part, __int_as_float(scratch[8 * S + (S * subgroup + r_6)]));
@@ -232,8 +220,6 @@ extern "C" __global__ void __launch_bounds__(128) k0(
           max_4_part = espalier::max(max_4_part, __int_as_float(scratch[24 * S + (S * subgroup + r_6)]));
           max_5_part = espalier::max(max_5_part, __int_as_float(scratch[32 * S + (S * subgroup + r_6)]));
           max_6_part = espalier::max(max_6_part, __int_as_float(scratch[40 * S + (S * subgroup + r_6)]));
-          max_7_part = espalier::max(max_7_part, __int_as_float(scratch[48 * S + (S * subgroup + r_6)]));
-          max_8_part = espalier::max(max_8_part, __int_as_float(scratch[56 * S + (S * subgroup + r_6)]));
         }
         const float max_all = espalier::warp_max(max_1_part);
         max_1 = espalier::max(max_1, max_all);
@@ -247,18 +233,12 @@ extern "C" __global__ void __launch_bounds__(128) k0(
         max_5 = espalier::max(max_5, max_all_4);
         const float max_all_5 = espalier::warp_max(max_6_part);
         max_6 = espalier::max(max_6, max_all_5);
-        const float max_all_6 = espalier::warp_max(max_7_part);
-        max_7 = espalier::max(max_7, max_all_6);
-        const float max_all_7 = espalier::warp_max(max_8_part);
-        max_8 = espalier::max(max_8, max_all_7);
         const float top = max_1;
         const float top_2 = max_2;
         const float top_3 = max_3;
         const float top_4 = max_4;
         const float top_5 = max_5;
         const float top_6 = max_6;
-        const float top_7 = max_7;
-        const float top_8 = max_8;
         __syncwarp();
         for (int r_7 = subgroup_lane; r_7 < S; r_7 += 32) {
           const float exp_x = __int_as_float(scratch[S * subgroup + r_7]) - top;
@@ -315,24 +295,6 @@ extern "C" __global__ void __launch_bounds__(128) k0(
           const int exp_twice_5 = __float_as_int(exp_n_5 + 12583166.0f);
           const int exp_half_5 = (int)((unsigned)exp_twice_5 >> 1);
           scratch[44 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_5 > 2139095040 ? __int_as_float(exp_bits_5 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_5, 0.008366982f), exp_r_5, 0.04166642f), exp_r_5, 0.16666539f), exp_r_5, 0.5f), exp_r_5, 1.0f), exp_r_5, 1.0f) * __int_as_float((int)((unsigned)exp_half_5 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_5, exp_half_5) << 23)));
-          const float exp_x_6 = __int_as_float(scratch[48 * S + (S * subgroup + r_7)]) - top_7;
-          const int exp_bits_6 = __float_as_int(exp_x_6);
-          const int exp_size_6 = exp_bits_6 & 0x7fffffff;
-          const float exp_y_6 = __int_as_float(min(exp_size_6, 1121058816) | (exp_bits_6 & (int)0x80000000));
-          const float exp_n_6 = rintf(exp_y_6 * 1.442695f);
-          const float exp_r_6 = fmaf(exp_n_6, 0.00021219444f, fmaf(exp_n_6, -0.6933594f, exp_y_6));
-          const int exp_twice_6 = __float_as_int(exp_n_6 + 12583166.0f);
-          const int exp_half_6 = (int)((unsigned)exp_twice_6 >> 1);
-          scratch[52 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_6 > 2139095040 ? __int_as_float(exp_bits_6 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_6, 0.008366982f), exp_r_6, 0.04166642f), exp_r_6, 0.16666539f), exp_r_6, 0.5f), exp_r_6, 1.0f), exp_r_6, 1.0f) * __int_as_float((int)((unsigned)exp_half_6 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_6, exp_half_6) << 23)));
-          const float exp_x_7 = __int_as_float(scratch[56 * S + (S * subgroup + r_7)]) - top_8;
-          const int exp_bits_7 = __float_as_int(exp_x_7);
-          const int exp_size_7 = exp_bits_7 & 0x7fffffff;
-          const float exp_y_7 = __int_as_float(min(exp_size_7, 1121058816) | (exp_bits_7 & (int)0x80000000));
-          const float exp_n_7 = rintf(exp_y_7 * 1.442695f);
-          const float exp_r_7 = fmaf(exp_n_7, 0.00021219444f, fmaf(exp_n_7, -0.6933594f, exp_y_7));
-          const int exp_twice_7 = __float_as_int(exp_n_7 + 12583166.0f);
-          const int exp_half_7 = (int)((unsigned)exp_twice_7 >> 1);
-          scratch[60 * S + (S * subgroup + r_7)] = __float_as_int(exp_size_7 > 2139095040 ? __int_as_float(exp_bits_7 | 0x7fc00000) : fmaf(fmaf(fmaf(fmaf(fmaf(fmaf(0.0013939254f, exp_r_7, 0.008366982f), exp_r_7, 0.04166642f), exp_r_7, 0.16666539f), exp_r_7, 0.5f), exp_r_7, 1.0f), exp_r_7, 1.0f) * __int_as_float((int)((unsigned)exp_half_7 << 23)) * __int_as_float((int)((unsigned)espalier::wrapping_sub(exp_twice_7, exp_half_7) << 23)));
         }
         __syncwarp();
         float sum_4 = 0.0f;
@@ -341,16 +303,12 @@ extern "C" __global__ void __launch_bounds__(128) k0(
         float sum_13 = 0.0f;
         float sum_16 = 0.0f;
         float sum_19 = 0.0f;
-        float sum_22 = 0.0f;
-        float sum_25 = 0.0f;
         float sum_4_part = 0.0f;
         float sum_7_part = 0.0f;
         float sum_10_part = 0.0f;
         float sum_13_part = 0.0f;
         float sum_16_part = 0.0f;
         float sum_19_part = 0.0f;
-        float sum_22_part = 0.0f;
-        float sum_25_part = 0.0f;
         for (int r_8 = subgroup_lane; r_8 < S; r_8 += 32) {
           sum_4_part = sum_4_part + __int_as_float(scratch[4 * S + (S * subgroup + r_8)]);
           sum_7_part = sum_7_part + __int_as_float(scratch[12 * S + (S * subgroup + r_8)]);
@@ -358,8 +316,6 @@ extern "C" __global__ void __launch_bounds__(128) k0(
           sum_13_part = sum_13_part + __int_as_float(scratch[28 * S + (S * subgroup + r_8)]);
           sum_16_part = sum_16_part + __int_as_float(scratch[36 * S + (S * subgroup + r_8)]);
           sum_19_part = sum_19_part + __int_as_float(scratch[44 * S + (S * subgroup + r_8)]);
-          sum_22_part = sum_22_part + __int_as_float(scratch[52 * S + (S * subgroup + r_8)]);
-          sum_25_part = sum_25_part + __int_as_float(scratch[60 * S + (S * subgroup + r_8)]);
         }
         const float add_all = espalier::warp_add(sum_4_part);
         sum_4 = sum_4 + add_all;
@@ -373,26 +329,18 @@ extern "C" __global__ void __launch_bounds__(128) k0(
         sum_16 = sum_16 + add_all_4;
         const float add_all_5 = espalier::warp_add(sum_19_part);
         sum_19 = sum_19 + add_all_5;
-        const float add_all_6 = espalier::warp_add(sum_22_part);
-        sum_22 = sum_22 + add_all_6;
-        const float add_all_7 = espalier::warp_add(sum_25_part);
-        sum_25 = sum_25 + add_all_7;
         const float total = sum_4;
         const float total_2 = sum_7;
         const float total_3 = sum_10;
         const float total_4 = sum_13;
         const float total_5 = sum_16;
         const float total_6 = sum_19;
-        const float total_7 = sum_22;
-        const float total_8 = sum_25;
-        const bool fixed = row_2 * 8 + beside_1 < S;
-        const bool fixed_2 = row_2 * 8 + (beside_1 + 1) < S;
-        const bool fixed_3 = row_2 * 8 + (beside_1 + 2) < S;
-        const bool fixed_4 = row_2 * 8 + (beside_1 + 3) < S;
-        const bool fixed_5 = row_2 * 8 + (beside_1 + 4) < S;
-        const bool fixed_6 = row_2 * 8 + (beside_1 + 5) < S;
-        const bool fixed_7 = row_2 * 8 + (beside_1 + 6) < S;
-        const bool fixed_8 = row_2 * 8 + (beside_1 + 7) < S;
+        const bool fixed = row_2 * 6 + beside_1 < S;
+        const bool fixed_2 = row_2 * 6 + (beside_1 + 1) < S;
+        const bool fixed_3 = row_2 * 6 + (beside_1 + 2) < S;
+        const bool fixed_4 = row_2 * 6 + (beside_1 + 3) < S;
+        const bool fixed_5 = row_2 * 6 + (beside_1 + 4) < S;
+        const bool fixed_6 = row_2 * 6 + (beside_1 + 5) < S;
         for (int d_3 = 0; d_3 < 5; ++d_3) {
           float sum_5 = 0.0f;
           float sum_8 = 0.0f;
@@ -400,16 +348,12 @@ extern "C" __global__ void __launch_bounds__(128) k0(
           float sum_14 = 0.0f;
           float sum_17 = 0.0f;
           float sum_20 = 0.0f;
-          float sum_23 = 0.0f;
-          float sum_26 = 0.0f;
           float sum_5_part = 0.0f;
           float sum_8_part = 0.0f;
           float sum_11_part = 0.0f;
           float sum_14_part = 0.0f;
           float sum_17_part = 0.0f;
           float sum_20_part = 0.0f;
-          float sum_23_part = 0.0f;
-          float sum_26_part = 0.0f;
           for (int r_9 = subgroup_lane; r_9 < S; r_9 += 32) {
             const float v_at = v[10 * S * row_0 + 5 * row_1 + d_3 + 10 * r_9];
             sum_5_part = fmaf(__int_as_float(scratch[4 * S + (S * subgroup + r_9)]), v_at, sum_5_part);
@@ -418,63 +362,47 @@ extern "C" __global__ void __launch_bounds__(128) k0(
             sum_14_part = fmaf(__int_as_float(scratch[28 * S + (S * subgroup + r_9)]), v_at, sum_14_part);
             sum_17_part = fmaf(__int_as_float(scratch[36 * S + (S * subgroup + r_9)]), v_at, sum_17_part);
             sum_20_part = fmaf(__int_as_float(scratch[44 * S + (S * subgroup + r_9)]), v_at, sum_20_part);
-            sum_23_part = fmaf(__int_as_float(scratch[52 * S + (S * subgroup + r_9)]), v_at, sum_23_part);
-            sum_26_part = fmaf(__int_as_float(scratch[60 * S + (S * subgroup + r_9)]), v_at, sum_26_part);
           }
-          const float add_all_8 = espalier::warp_add(sum_5_part);
-          sum_5 = sum_5 + add_all_8;
-          const float add_all_9 = espalier::warp_add(sum_8_part);
-          sum_8 = sum_8 + add_all_9;
-          const float add_all_10 = espalier::warp_add(sum_11_part);
-          sum_11 = sum_11 + add_all_10;
-          const float add_all_11 = espalier::warp_add(sum_14_part);
-          sum_14 = sum_14 + add_all_11;
-          const float add_all_12 = espalier::warp_add(sum_17_part);
-          sum_17 = sum_17 + add_all_12;
-          const float add_all_13 = espalier::warp_add(sum_20_part);
-          sum_20 = sum_20 + add_all_13;
-          const float add_all_14 = espalier::warp_add(sum_23_part);
-          sum_23 = sum_23 + add_all_14;
-          const float add_all_15 = espalier::warp_add(sum_26_part);
-          sum_26 = sum_26 + add_all_15;
+          const float add_all_6 = espalier::warp_add(sum_5_part);
+          sum_5 = sum_5 + add_all_6;
+          const float add_all_7 = espalier::warp_add(sum_8_part);
+          sum_8 = sum_8 + add_all_7;
+          const float add_all_8 = espalier::warp_add(sum_11_part);
+          sum_11 = sum_11 + add_all_8;
+          const float add_all_9 = espalier::warp_add(sum_14_part);
+          sum_14 = sum_14 + add_all_9;
+          const float add_all_10 = espalier::warp_add(sum_17_part);
+          sum_17 = sum_17 + add_all_10;
+          const float add_all_11 = espalier::warp_add(sum_20_part);
+          sum_20 = sum_20 + add_all_11;
           if (fixed) {
             if (fixed_1) {
-              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3] = sum_5 / total;
+              y[10 * S * row_0 + 5 * row_1 + 60 * row_2 + 10 * beside_1 + d_3] = sum_5 / total;
             }
           }
           if (fixed_2) {
             if (fixed_1) {
-              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 10] = sum_8 / total_2;
+              y[10 * S * row_0 + 5 * row_1 + 60 * row_2 + 10 * beside_1 + d_3 + 10] = sum_8 / total_2;
             }
           }
           if (fixed_3) {
             if (fixed_1) {
-              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 20] = sum_11 / total_3;
+              y[10 * S * row_0 + 5 * row_1 + 60 * row_2 + 10 * beside_1 + d_3 + 20] = sum_11 / total_3;
             }
           }
           if (fixed_4) {
             if (fixed_1) {
-              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 30] = sum_14 / total_4;
+              y[10 * S * row_0 + 5 * row_1 + 60 * row_2 + 10 * beside_1 + d_3 + 30] = sum_14 / total_4;
             }
           }
           if (fixed_5) {
             if (fixed_1) {
-              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 40] = sum_17 / total_5;
+              y[10 * S * row_0 + 5 * row_1 + 60 * row_2 + 10 * beside_1 + d_3 + 40] = sum_17 / total_5;
             }
           }
           if (fixed_6) {
             if (fixed_1) {
-              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 50] = sum_20 / total_6;
-            }
-          }
-          if (fixed_7) {
-            if (fixed_1) {
-              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 60] = sum_23 / total_7;
-            }
-          }
-          if (fixed_8) {
-            if (fixed_1) {
-              y[10 * S * row_0 + 5 * row_1 + 80 * row_2 + 10 * beside_1 + d_3 + 70] = sum_26 / total_8;
+              y[10 * S * row_0 + 5 * row_1 + 60 * row_2 + 10 * beside_1 + d_3 + 50] = sum_20 / total_6;
             }
           }
         }

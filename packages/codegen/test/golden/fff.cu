@@ -5,6 +5,8 @@
 // k0_few from espalier/fff.layer:9:3: descend by subtrees: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 // k0 from espalier/fff.layer:9:3: descend: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 //   {"step":"keep","buffer":"x"}
+//   {"step":"pass","buffer":"x"}
+//   {"step":"pass","buffer":"y"}
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576}
 // For sm_80 and newer. Compile with -fmad=false and without fast math: what is to be fused is written fmaf.
 
@@ -18,6 +20,10 @@ __device__ __forceinline__ float max(float a, float b) {
 #endif
 __device__ __forceinline__ int wrapping_add(int a, int b) { return (int)((unsigned)a + (unsigned)b); }
 __device__ __forceinline__ int wrapping_mul(int a, int b) { return (int)((unsigned)a * (unsigned)b); }
+__device__ __forceinline__ float pass1(const float* from) { return __ldcs(from); }
+__device__ __forceinline__ int pass1(const int* from) { return __ldcs(from); }
+__device__ __forceinline__ void put_by1(float* to, float v) { __stcs(to, v); }
+__device__ __forceinline__ void put_by1(int* to, int v) { __stcs(to, v); }
 __device__ __forceinline__ float warp_add(float v) {
   for (int distance = 16; distance > 0; distance /= 2) v = v + __shfl_xor_sync(0xffffffffu, v, distance);
   return v;
@@ -107,7 +113,7 @@ extern "C" __global__ void __launch_bounds__(128) k0(
   if (row < T) {
     #pragma unroll
     for (int i_1 = subgroup_lane; i_1 < 6; i_1 += 32) {
-      x_row[i_1 / 32] = x[6 * row + i_1];
+      x_row[i_1 / 32] = espalier::pass1(&x[6 * row + i_1]);
     }
     const bool shared = subgroup_lane == 0;
     for (int k = 0; k < 2; ++k) {
@@ -157,7 +163,7 @@ extern "C" __global__ void __launch_bounds__(128) k0(
         walked = walked + add_all_1;
       }
       if (fixed) {
-        y[5 * row + o] = walked;
+        espalier::put_by1(&y[5 * row + o], walked);
       }
     }
   }

@@ -62,11 +62,11 @@ extern "C" __global__ void __launch_bounds__(128) k0(
   const int subgroup_lane = (int)(threadIdx.x % 32);
   const int group = (int)blockIdx.x;
   const int step = group * 4 + subgroup;
-  if (step < (T + 7) / 8) {
+  if (step < (T + 5) / 6) {
     const bool fixed_1 = subgroup_lane == 0;
-    for (int beside = 0; beside < 8; ++beside) {
-      const int row = min(step * 8 + beside, T - 1);
-      const bool fixed = step * 8 + beside < T;
+    for (int beside = 0; beside < 6; ++beside) {
+      const int row = min(step * 6 + beside, T - 1);
+      const bool fixed = step * 6 + beside < T;
       for (int o = 0; o < 9; ++o) {
         float sum = 0.0f;
         float sum_part = 0.0f;
@@ -77,7 +77,7 @@ extern "C" __global__ void __launch_bounds__(128) k0(
         sum = sum + add_all;
         if (fixed) {
           if (fixed_1) {
-            y[72 * step + 9 * beside + o] = sum * espalier::f16_to_f32(s[o]);
+            y[54 * step + 9 * beside + o] = sum * espalier::f16_to_f32(s[o]);
           }
         }
       }

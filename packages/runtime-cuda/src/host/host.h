@@ -417,6 +417,15 @@ static inline void mma_k16_bf16(float* c, const unsigned* a, const unsigned* b) 
 #define __shfl_xor_sync(mask, value, other) \
   espalier::host::exchange(__LINE__, value, (int)(threadIdx.x % espalier::host::WARP) ^ (other))
 
+template <class T>
+static inline T __ldcs(const T* from) {
+  return *from;
+}
+template <class T>
+static inline void __stcs(T* to, T value) {
+  *to = value;
+}
+
 static inline int atomicCAS(int* at, int expected, int value) {
   const int old = *at;
   if (old == expected) *at = value;

@@ -61,6 +61,22 @@ const splat = (n: 2 | 4): Helper =>
     ordinary(`int${n} splat${n}(int a)`, `return {${list(n, () => 'a')}};`),
   );
 
+/** The same for what nobody reads again: caches let go of it first. */
+const passing = (n: 1 | 2 | 4): Readonly<Record<string, Helper>> => {
+  const [f, i] = n === 1 ? ['float', 'int'] : [`float${n}`, `int${n}`];
+  const at = (type: string, name: string): string => (n === 1 ? name : `reinterpret_cast<${type}*>(${name})`);
+  return {
+    [`pass${n}`]: together(
+      ordinary(`${f} pass${n}(const float* from)`, `return __ldcs(${at(`const ${f}`, 'from')});`),
+      ordinary(`${i} pass${n}(const int* from)`, `return __ldcs(${at(`const ${i}`, 'from')});`),
+    ),
+    [`put_by${n}`]: together(
+      ordinary(`void put_by${n}(float* to, ${f} v)`, `__stcs(${at(f, 'to')}, v);`),
+      ordinary(`void put_by${n}(int* to, ${i} v)`, `__stcs(${at(i, 'to')}, v);`),
+    ),
+  };
+};
+
 /** In the order they are printed: what a function calls stands before it. */
 export const helpers: Readonly<Record<string, Helper>> = {
   bool2: struct('struct bool2 { bool x, y; };'),
@@ -82,6 +98,9 @@ export const helpers: Readonly<Record<string, Helper>> = {
   splat4: splat(4),
   ...aligned(2),
   ...aligned(4),
+  ...passing(1),
+  ...passing(2),
+  ...passing(4),
   ...oneByOne(2),
   ...oneByOne(4),
 };

@@ -116,6 +116,8 @@ class CudaDialect implements Dialect {
   load(e: Of<'load'>, index: Text): Text {
     const b = this.buffer(e.buffer);
     const half = b.storage === 'f16' && e.type.scalar === 'f32';
+    if (e.passes === true && isPlain(b) && (e.type.lanes === 1 || this.isRun(b, e.indices, e.offset, e.type.lanes)))
+      return call(this.#preamble.use(`pass${e.type.lanes}`), this.address(b, index));
     if (e.type.lanes === 1) {
       const element = primary(`${this.name(b.name)}[${index.text}]`);
       if (half) return call(this.#preamble.use('f16_to_f32'), element);
@@ -129,6 +131,8 @@ class CudaDialect implements Dialect {
   store(s: StmtOf<'store'>, index: Text, value: Text): string {
     const b = this.buffer(s.buffer);
     const { lanes } = s.value.type;
+    if (s.passes === true && isPlain(b) && (lanes === 1 || this.isRun(b, s.indices, s.offset, lanes)))
+      return `${call(this.#preamble.use(`put_by${lanes}`), this.address(b, index), value).text};`;
     const rounder = s.value.type.scalar === 'f32' ? rounders[b.storage] : undefined;
     if (lanes === 1) {
       const converted =
@@ -343,6 +347,10 @@ class CudaDialect implements Dialect {
     );
   }
 }
+
+/** Global memory whose elements are 32 bits wide. */
+const isPlain = ({ space, storage }: KernelBuffer): boolean =>
+  space === 'global' && (storage === 'f32' || storage === 'i32');
 
 /** Masks are told apart in hexadecimal. */
 const asMask = (e: Expr | undefined, text: Text): Text => (e?.kind === 'literal' ? writeMask(e.value) : text);

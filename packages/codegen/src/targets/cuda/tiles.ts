@@ -68,7 +68,7 @@ function matrixTiles(precision: MmaPrecision): readonly TileChoice[] {
 /** Queries of an attention that a warp takes at once: each key then serves all of them. With few, more warps are wanted. */
 export const SHARING: readonly SharingChoice[] = [
   { from: 0, together: 2 },
-  { from: 8192, together: 8 },
+  { from: 8192, together: 6 },
 ];
 
 /** Walks row by row: what they yield is summed after them, when no read waits for another. */
