@@ -50,7 +50,12 @@ export async function servePage(): Promise<PageServer> {
   const files = new Map<string, Uint8Array>();
   const put = (path: string, bytes: Uint8Array): void => void files.set(path, bytes);
   put('/page.js', Buffer.from(await bundlePage()));
-  put('/', Buffer.from('<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>'));
+  put(
+    '/',
+    Buffer.from(
+      '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>',
+    ),
+  );
   const server = createServer(async (request, response) => {
     const path = (request.url ?? '/').split('?')[0] ?? '/';
     // A file name, and nothing that leads elsewhere.

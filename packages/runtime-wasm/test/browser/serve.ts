@@ -29,7 +29,10 @@ export async function bundlePage(entry = 'page.ts'): Promise<Map<string, string 
   for (const part of Array.isArray(output) ? output : [output])
     if ('output' in part)
       for (const file of part.output) files.set(`/${file.fileName}`, file.type === 'chunk' ? file.code : file.source);
-  files.set('/index.html', '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>');
+  files.set(
+    '/index.html',
+    '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>',
+  );
   return files;
 }
 

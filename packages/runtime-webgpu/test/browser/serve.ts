@@ -26,7 +26,11 @@ export async function bundlePage(folder = new URL('.', import.meta.url)): Promis
   for (const part of Array.isArray(output) ? output : [output])
     if ('output' in part)
       for (const file of part.output) if (file.type === 'chunk') files.set(`/${file.fileName}`, file.code);
-  files.set('/index.html', '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>');
+  // An icon of its own, or the browser asks for one whenever it likes and complains that there is none.
+  files.set(
+    '/index.html',
+    '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>',
+  );
   return files;
 }
 
