@@ -160,6 +160,29 @@ describe('parseManifest', () => {
       'A003: bindings[0].layout[0].block is 0, expected an integer of at least 1',
     ],
     [
+      'pairs of an odd block',
+      changed((m) =>
+        Object.assign(m, { bindings: [{ ...manifest.bindings[0], layout: [{ part: 'pairs', axis: 0, block: 7 }] }] }),
+      ),
+      'A003: bindings[0].layout[0].block is 7, expected an even number',
+    ],
+    [
+      'pairs that are not innermost',
+      changed((m) => {
+        const layout = [
+          { part: 'pairs', axis: 0, block: 8 },
+          { part: 'outer', axis: 0, block: 8 },
+        ];
+        Object.assign(m, { bindings: [{ ...manifest.bindings[0], layout }] });
+      }),
+      'A003: bindings[0].layout[0].part is "pairs", expected pairs in the last dimension only',
+    ],
+    [
+      'a binding that is finite in some other way',
+      changed((m) => Object.assign(m, { bindings: [{ ...manifest.bindings[0], finite: 'yes' }] })),
+      'A003: bindings[0].finite is "yes", expected true, false or nothing',
+    ],
+    [
       'a binding that is not there',
       changed((m) => Object.assign(m, { launches: [{ ...manifest.launches[0], bindings: ['z'] }] })),
       'A003: launches[0].bindings is "z", expected one of x',

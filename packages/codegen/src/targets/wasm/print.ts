@@ -133,6 +133,8 @@ function printLoad(e: Extract<Expr, { kind: 'load' }>, c: Context): string {
     case 'f16':
       // As bits, the sign's repeated above: what the widening wants.
       return wide ? `(v128.load16x4_s${at})` : `(i32.load16_s${at})`;
+    case 'f16x2':
+      return wide ? `(v128.load${at})` : `(i32.load16_s${at})`;
     case 'i8':
       return wide
         ? `(i32x4.extend_low_i16x8_s (i16x8.extend_low_i8x16_s (v128.load32_zero${at})))`
