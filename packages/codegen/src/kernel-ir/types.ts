@@ -23,6 +23,7 @@ export interface ValueType {
  * (`ScalarOp` in @espalier/ir) and:
  * `fma` a·b + c, rounded once where the machine can, else twice; `select` mask, then, otherwise (all evaluated);
  * `nearest` rounds f32 to the nearest integer, ties to even; `bit_*`, `shl`, `shr_s` (arithmetic) and `shr_u` (logical) on i32;
+ * `dot_i16` of two i32, each taken as two signed numbers of 16 bits: the sum of their two products;
  * `bits_of` f32 → its bits as i32, `from_bits` back. `exp`, `ln`, `tanh`, `erf` exist until the pass `expand-math`.
  */
 export type KernelOp =
@@ -60,6 +61,7 @@ export type KernelOp =
   | 'shl'
   | 'shr_s'
   | 'shr_u'
+  | 'dot_i16'
   | 'bits_of'
   | 'from_bits'
   | 'to_f32'
