@@ -59,7 +59,7 @@ export function packWeight(source: WeightData, shape: readonly number[], layout:
   const lastAxis = (layout[last] as LayoutDim).axis;
   const lastUnit = unit[last] as number;
   const step = lastUnit * (strides[lastAxis] as number);
-  const order = layout[last]?.part === 'pairs' ? Array.from({ length: run }, (_, i) => pairedPlace(i, run)) : null;
+  const isPaired = layout[last]?.part === 'pairs';
   const place = new Array<number>(layout.length).fill(0);
   const logical = new Array<number>(rank).fill(0);
   for (let p = 0; p < length; p += run) {
@@ -71,13 +71,9 @@ export function packWeight(source: WeightData, shape: readonly number[], layout:
       else if (left <= 0) count = 0;
       offset += (logical[a] as number) * (strides[a] as number);
     }
-    if (order !== null) {
-      if (count < run) target.fill(0, p, p + run);
-      for (let i = 0; i < count; i++) target[p + (order[i] as number)] = source[offset + i * step] as number;
-    } else {
-      for (let i = 0; i < count; i++) target[p + i] = source[offset + i * step] as number;
-      if (count < run) target.fill(0, p + count, p + run);
-    }
+    if (count < run) target.fill(0, p, p + run);
+    for (let i = 0; i < count; i++)
+      target[p + (isPaired ? pairedPlace(i, run) : i)] = source[offset + i * step] as number;
     for (let d = last - 1; d >= 0; d--) {
       const axis = (layout[d] as LayoutDim).axis;
       const size = physical[d] as number;

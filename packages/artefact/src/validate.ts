@@ -92,13 +92,12 @@ const layoutDim: Check = (value, at) => {
 
 const layout: Check = (value, at) => {
   list(layoutDim)(value, at);
-  const dims = value as readonly { readonly part: string }[];
-  const early = dims.findIndex((dim, i) => dim.part === 'pairs' && i < dims.length - 1);
-  if (early !== -1) refuse(`${at}[${early}].part`, 'pairs', 'pairs in the last dimension only');
+  const outer = (value as readonly { readonly part: string }[]).slice(0, -1);
+  if (outer.some((dim) => dim.part === 'pairs')) refuse(at, value, 'pairs as the last only');
 };
 
 const flag: Check = (value, at) => {
-  if (value !== undefined && typeof value !== 'boolean') refuse(at, value, 'true, false or nothing');
+  if (value !== undefined && typeof value !== 'boolean') refuse(at, value, 'a boolean');
 };
 
 const manifestShape = fields({

@@ -133,7 +133,7 @@ describe('parseManifest', () => {
     expect(parseManifest(changed((m) => Object.assign(m, { extra: 1 })))).toMatchObject(manifest);
   });
 
-  it.each<[string, string, string]>([
+  it.each<[string, string, string | RegExp]>([
     ['no JSON', '{', 'A001: the manifest is not JSON'],
     ['no object', '[]', 'A003: the manifest is [], expected an object'],
     [
@@ -175,12 +175,12 @@ describe('parseManifest', () => {
         ];
         Object.assign(m, { bindings: [{ ...manifest.bindings[0], layout }] });
       }),
-      'A003: bindings[0].layout[0].part is "pairs", expected pairs in the last dimension only',
+      /^A003: bindings\[0\]\.layout is \[.*\.\.\., expected pairs as the last only/,
     ],
     [
       'a binding that is finite in some other way',
       changed((m) => Object.assign(m, { bindings: [{ ...manifest.bindings[0], finite: 'yes' }] })),
-      'A003: bindings[0].finite is "yes", expected true, false or nothing',
+      'A003: bindings[0].finite is "yes", expected a boolean',
     ],
     [
       'a binding that is not there',

@@ -138,8 +138,8 @@ describe.each(wasmVariants())('$name', ({ open }) => {
     bits[20] = 0xfc00;
     bits[33] = 0x7e00;
     await expect(load(device, layer, { w: bits })).rejects.toThrow(
-      'R031: weight w, which scaled takes, has 2 elements that are no finite number: -Infinity at [1, 4]; f16 holds numbers up to 65504, ' +
-        'so correct the checkpoint, or store the weight as f32 and compile the layer for that',
+      'R031: weight w is -Infinity at [1, 4], and scaled takes finite f16 only; correct the checkpoint (f16 ends at 65504), or compile ' +
+        'the layer for f32 weights',
     );
     expect(device.statistics.used).toBe(0);
   });
