@@ -3,6 +3,7 @@ import { evaluateSize, runsAt } from '@espalier/artefact';
 import { layerFromText, standardLayer } from '@espalier/ir';
 import { describe, expect, it } from 'vitest';
 import { compile, cuda, type Target, wgsl } from '../src/index.ts';
+import { expectGolden } from './support/golden.ts';
 
 const large = { D: 1024, O: 1024, trees: 1, depth: 12 };
 const tree = (dims: Readonly<Record<string, number>>) => standardLayer('fff', { dims: { ...large, ...dims } });
@@ -48,6 +49,17 @@ describe.each([
     );
     expect(await kernelsAt(layer, target, 16384)).toEqual(['k0']);
   });
+});
+
+it.each([
+  [cuda, 2, 32],
+  [wgsl, 1, 64],
+])('$name: the text of a small one', async (target, subgroups, lanes) => {
+  const layer = tree({ D: 6, O: 5, depth: 3 });
+  const form = { form: 'sorted', first: 2, stretches: 3, subgroups, lanes } as const;
+  const sorted: Target = { ...target, variants: () => [{ name: '', from: 0, form }] };
+  const { source } = await compile(layer, { target: sorted, verify: 'each' });
+  expectGolden(`fff_sorted.${target.extension}`, source);
 });
 
 it('says what the launches share and which of them bears the cost', async () => {
