@@ -26,7 +26,7 @@ type Sorted = Extract<Form, { form: 'sorted' }>;
 /** A unit that can be sorted after `first` levels, or null: one that can be walked in groups, with outputs whose number is known. */
 export function sortedWalk(unit: RowsUnit, first: number): GroupedWalk | null {
   const walk = first > 0 ? groupedWalk(unit, first) : null;
-  return walk !== null && walk.rest.every((a) => (Sizes.constantOf(a.size) ?? 0) > 0) ? walk : null;
+  return walk?.rest.every((a) => (Sizes.constantOf(a.size) ?? 0) > 0) ? walk : null;
 }
 
 /** Lowers a unit that `sortedWalk` accepts. The kernels run in order; the last one is called `name`. */
@@ -38,6 +38,15 @@ export function lowerSorted(unit: RowsUnit, layer: LayerIR, form: Sorted, name: 
 }
 
 const int = k.scalar('i32');
+
+/** The kernels, in order, and what people are told of them. */
+const labels = {
+  above: 'descend sorted, first levels',
+  count: 'descend sorted, rows counted by node',
+  order: 'descend sorted, rows put in order',
+  below: 'descend sorted, other levels',
+} as const;
+type Part = keyof typeof labels;
 
 class Sorting {
   readonly #walk: GroupedWalk;
@@ -84,7 +93,7 @@ class Sorting {
   /** The first levels, of rows as they come. */
   above(): Kernel {
     const { descent } = this.#walk.chain;
-    return this.perRow('above', 'first levels', 'row', (row, body) => {
+    return this.perRow('above', 'row', (row, body) => {
       this.bindRow(row, body);
       const node = walkLevels(descent, body, { from: 0, to: this.#form.first, start: null }, (inner, level) => {
         inner.emit(k.store(this.written(inner, this.#nodes), [row, level], inner.lookup(descent.node)));
@@ -97,7 +106,7 @@ class Sorting {
 
   /** How many rows of each stretch stand at which node: a thread a node, which looks at all of them. */
   count(): Kernel {
-    return this.perStretch('count', 'rows at each node', (team, { stretch, from, to }, body) => {
+    return this.perStretch('count', (team, { stretch, from, to }, body) => {
       const counts = this.written(body, this.#counts);
       team.threadsOver('group', this.#walk.nodes.count, body, (inner, group) => {
         const [total, row] = this.fresh(inner, 'total', 'row');
@@ -114,7 +123,7 @@ class Sorting {
   /** The place of each row in the order: behind rows of lower nodes, and those of its own that come before it. */
   order(): Kernel {
     const groups = this.#walk.nodes.count;
-    return this.perStretch('order', 'rows by node', (team, { stretch, from, to }, body) => {
+    return this.perStretch('order', (team, { stretch, from, to }, body) => {
       const { kernel } = body;
       const counts = this.read(body, this.#counts);
       const order = this.written(body, this.#order);
@@ -196,7 +205,7 @@ class Sorting {
     const { statement, rest, chain } = this.#walk;
     const { descent } = chain;
     const { first } = this.#form;
-    return this.perRow('', textOf(this.#layer, statement.span), 'step', (step, body) => {
+    return this.perRow('below', 'step', (step, body) => {
       const [row, level] = this.fresh(body, 'row', 'level');
       body.emit(k.letStmt(row, k.load(this.read(body, this.#order), [step], int)));
       this.bindRow(k.index(row), body);
@@ -225,7 +234,7 @@ class Sorting {
   }
 
   /** A grid step a row. */
-  private perRow(base: string, what: string, grid: string, fill: (step: Expr, body: Scope) => void): Kernel {
+  private perRow(part: Part, grid: string, fill: (step: Expr, body: Scope) => void): Kernel {
     const kernel = new KernelBuilder(this.#layer);
     const scope = new Scope(kernel);
     const name = kernel.names.fresh(grid);
@@ -234,13 +243,12 @@ class Sorting {
     fill(k.index(name), body);
     const steps = k.sizeExpr(Sizes.product(this.#rows));
     scope.emit(k.loop(name, k.i32(0), steps, body.block, { binding: 'grid', label: grid }));
-    return kernel.finish(this.kernelName(base), `descend sorted, ${what}`, scope.block);
+    return this.finish(kernel, part, scope);
   }
 
   /** A workgroup a stretch of neighbouring rows, `from` up to `to`. */
   private perStretch(
-    base: string,
-    what: string,
+    part: Part,
     fill: (team: Team, rows: { readonly stretch: Expr; readonly from: Expr; readonly to: Expr }, body: Scope) => void,
   ): Kernel {
     const { stretches, subgroups, lanes } = this.#form;
@@ -257,12 +265,13 @@ class Sorting {
     const team = new Team({ subgroups, lanes, team: lanes }, body);
     fill(team, { stretch: k.index(stretch), from: k.index(from), to: k.index(to) }, body);
     scope.emit(k.loop(stretch, k.i32(0), k.i32(stretches), body.block, { binding: 'workgroup', label: 'stretch' }));
-    const finished = kernel.finish(this.kernelName(base), `descend sorted, ${what}`, scope.block);
+    const finished = this.finish(kernel, part, scope);
     return { ...finished, workgroup: { subgroups, lanes } };
   }
 
-  private kernelName(base: string): string {
-    return base === '' ? this.#name : `${this.#name}_${base}`;
+  private finish(kernel: KernelBuilder, part: Part, { block }: Scope): Kernel {
+    const name = part === 'below' ? this.#name : `${this.#name}_${part}`;
+    return kernel.finish(name, `${labels[part]}: ${textOf(this.#layer, this.#walk.statement.span)}`, block);
   }
 
   private fresh<const Names extends readonly string[]>(
@@ -276,7 +285,7 @@ class Sorting {
   private bindRow(row: Expr, scope: Scope): void {
     const { statement, rowAxes } = this.#walk;
     const places = decodeGrid(row, this.#rows.map(k.sizeExpr), scope);
-    rowAxes.forEach((axis, i) => scope.bind(statement.axes[axis]?.name ?? '', places[i] as Expr));
+    for (const [i, axis] of rowAxes.entries()) scope.bind(statement.axes[axis]?.name ?? '', places[i] as Expr);
   }
 
   /** Of the nodes that can be reached after the first levels, the number of the one a row stands at. */

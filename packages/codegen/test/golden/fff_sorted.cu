@@ -2,16 +2,16 @@
 // SHA-256 of the layer: 2bc2d8d33d2571213eda2cd16f7825fd4fc00d93abc57b2e6d32f9ea62daa714
 // fixed: D = 6, O = 5, trees = 1, depth = 3, activation = gelu, rule = gt
 // runtime dims: T
-// k0_above from espalier/fff.layer:9:3: descend sorted, first levels
+// k0_above from espalier/fff.layer:9:3: descend sorted, first levels: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 //   {"step":"keep","buffer":"x"}
 //   {"step":"pass","buffer":"x"}
 //   {"step":"pass","buffer":"k0_n"}
 //   {"step":"pass","buffer":"k0_s"}
 //   {"step":"cooperate","subgroups":4,"lanes":32,"memory":24576}
-// k0_count from espalier/fff.layer:9:3: descend sorted, rows at each node
-// k0_order from espalier/fff.layer:9:3: descend sorted, rows by node
+// k0_count from espalier/fff.layer:9:3: descend sorted, rows counted by node: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+// k0_order from espalier/fff.layer:9:3: descend sorted, rows put in order: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 //   {"step":"vectorise","loop":"other_1","lanes":4,"accumulators":1}
-// k0 from espalier/fff.layer:9:3: descend sorted, output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+// k0 from espalier/fff.layer:9:3: descend sorted, other levels: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 //   {"step":"keep","buffer":"x"}
 //   {"step":"pass","buffer":"x"}
 //   {"step":"pass","buffer":"y"}
@@ -47,7 +47,7 @@ __device__ __forceinline__ int fold_add(int4 v) {
 }
 }  // namespace espalier
 
-// descend sorted, first levels
+// descend sorted, first levels: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 extern "C" __global__ void __launch_bounds__(128) k0_above(
     const float* __restrict__ x, const float* __restrict__ w1, const float* __restrict__ b1,
     const float* __restrict__ threshold, int* __restrict__ k0_n, float* __restrict__ k0_s, int T
@@ -88,7 +88,7 @@ extern "C" __global__ void __launch_bounds__(128) k0_above(
   }
 }
 
-// descend sorted, rows at each node
+// descend sorted, rows counted by node: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 extern "C" __global__ void __launch_bounds__(64) k0_count(
     const int* __restrict__ k0_n, int* __restrict__ k0_counts, int T
 ) {
@@ -106,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(64) k0_count(
   }
 }
 
-// descend sorted, rows by node
+// descend sorted, rows put in order: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 extern "C" __global__ void __launch_bounds__(64) k0_order(
     const int* __restrict__ k0_n, const int* __restrict__ k0_counts, int* __restrict__ k0_order, int T
 ) {
@@ -171,7 +171,7 @@ extern "C" __global__ void __launch_bounds__(64) k0_order(
   }
 }
 
-// descend sorted, output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+// descend sorted, other levels: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 extern "C" __global__ void __launch_bounds__(128) k0(
     const float* __restrict__ x, const float* __restrict__ w1, const float* __restrict__ b1,
     const float* __restrict__ w2, const float* __restrict__ threshold, float* __restrict__ y,

@@ -2,11 +2,11 @@
 // SHA-256 of the layer: 2bc2d8d33d2571213eda2cd16f7825fd4fc00d93abc57b2e6d32f9ea62daa714
 // fixed: D = 6, O = 5, trees = 1, depth = 3, activation = gelu, rule = gt
 // runtime dims: T
-// k0_above from espalier/fff.layer:9:3: descend sorted, first levels
+// k0_above from espalier/fff.layer:9:3: descend sorted, first levels: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 //   {"step":"cooperate","subgroups":1,"lanes":64,"memory":8192}
-// k0_count from espalier/fff.layer:9:3: descend sorted, rows at each node
-// k0_order from espalier/fff.layer:9:3: descend sorted, rows by node
-// k0 from espalier/fff.layer:9:3: descend sorted, output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+// k0_count from espalier/fff.layer:9:3: descend sorted, rows counted by node: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+// k0_order from espalier/fff.layer:9:3: descend sorted, rows put in order: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+// k0 from espalier/fff.layer:9:3: descend sorted, other levels: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 //   {"step":"cooperate","subgroups":1,"lanes":64,"memory":8192}
 
 var<workgroup> lane_values_f32_64: array<f32, 64>;
@@ -32,7 +32,7 @@ fn fold_add_f32_64(lane: i32, value: f32) -> f32 {
   return total;
 }
 
-// k0_above: descend sorted, first levels
+// k0_above: descend sorted, first levels: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 struct k0_above_Sizes {
   T: i32,
   grid: i32,
@@ -84,7 +84,7 @@ fn k0_above(
   }
 }
 
-// k0_count: descend sorted, rows at each node
+// k0_count: descend sorted, rows counted by node: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 struct k0_count_Sizes {
   T: i32,
   grid: i32,
@@ -117,7 +117,7 @@ fn k0_count(
   }
 }
 
-// k0_order: descend sorted, rows by node
+// k0_order: descend sorted, rows put in order: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 struct k0_order_Sizes {
   T: i32,
   grid: i32,
@@ -194,7 +194,7 @@ fn k0_order(
   }
 }
 
-// k0: descend sorted, output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
+// k0: descend sorted, other levels: output y[t, o] = sum k: descend n = 0 for depth + 1 { s = (sum i: x[t, i] * w1[k, n, i]) + b1[k, n] yield activation(s) * w2[k, n, o] n <- 2 * n + 1 + rule(s, threshold[k, n]) }
 struct k0_Sizes {
   T: i32,
   grid: i32,
