@@ -133,14 +133,15 @@ export function lowerLayer(
     return applicable(unit, unit.kind === 'generic' ? [PLAIN] : target.variants(unit, capabilities)).map(
       ({ variant, when }): Lowered => {
         const name = variant.name === '' ? `k${i}` : `k${i}_${variant.name}`;
-        const kernel = withoutUnused(labelled(lowerUnit(unit, layer, variant, exported, name)));
-        const schedule = options.schedules?.[name] ?? target.schedule(unit, kernel, capabilities, variant.form);
-        const numbered = faultsFrom(kernel, faults);
-        faults += kernel.faults.length;
+        const unnumbered = withoutUnused(labelled(lowerUnit(unit, layer, variant, exported, name)));
         const place = statementsOf(unit)
           .map((s) => placeOf(layer, s.span))
           .join(', ');
-        return { unit, kernel: { ...numbered, place }, schedule, when };
+        // The very kernel that the pipeline schedules: what its schedule's steps give is then known already.
+        const kernel = { ...faultsFrom(unnumbered, faults), place };
+        faults += kernel.faults.length;
+        const schedule = options.schedules?.[name] ?? target.schedule(unit, kernel, capabilities, variant.form);
+        return { unit, kernel, schedule, when };
       },
     );
   });

@@ -1,7 +1,7 @@
 /** Rewriting expressions into ones that need a name first: the lets go in front of the statement that uses them. */
 import * as k from './build.ts';
 import type { Expr, Stmt } from './types.ts';
-import { blocksOf, expressionsOf, mapExpr, type Names, withBlocks, withExpressions } from './walk.ts';
+import { flatMapBlock, mapBlocks, mapExpr, mapOwnExpressions, type Names } from './walk.ts';
 
 /** Gives a value a name in front of the current statement; values at hand are returned as they are. */
 export type Bind = (base: string, value: Expr) => Expr;
@@ -12,7 +12,8 @@ export function rewriteBinding(
   names: Names,
   change: (e: Expr, bind: Bind) => Expr,
 ): readonly Stmt[] {
-  return body.flatMap((s) => {
+  const block = (statements: readonly Stmt[]): readonly Stmt[] => flatMapBlock(statements, statement);
+  const statement = (s: Stmt): Stmt | readonly Stmt[] => {
     const before: Stmt[] = [];
     const bind: Bind = (base, value) => {
       if (value.kind === 'ref' || value.kind === 'literal' || value.kind === 'dim') return value;
@@ -20,16 +21,9 @@ export function rewriteBinding(
       before.push(k.letStmt(name, value));
       return k.ref(name, value.type);
     };
-    const changed = withExpressions(
-      s,
-      expressionsOf(s).map((e) => mapExpr(e, (x) => change(x, bind))),
-    );
-    return [
-      ...before,
-      withBlocks(
-        changed,
-        blocksOf(changed).map((block) => rewriteBinding(block, names, change)),
-      ),
-    ];
-  });
+    const changed = mapOwnExpressions(s, (e) => mapExpr(e, (x) => change(x, bind)));
+    const inner = mapBlocks(changed, block);
+    return before.length === 0 ? inner : [...before, inner];
+  };
+  return block(body);
 }

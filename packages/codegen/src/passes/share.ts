@@ -5,33 +5,48 @@
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
 import {
-  blocksOf,
-  children,
-  expressionsOf,
+  eachChild,
+  eachOwnExpression,
+  mapBlocks,
+  mapChildren,
+  mapOwnExpressions,
   Names,
   visitStatements,
-  withBlocks,
-  withChildren,
-  withExpressions,
 } from '../kernel-ir/walk.ts';
 
 /** Gives equal expressions equal numbers, per kernel. */
 class Numbering {
   readonly #numbers = new Map<string, number>();
-  readonly #known = new WeakMap<Expr, number>();
+  readonly #known = new Map<Expr, number>();
+  /** By number, what the value follows from: names, buffers and the last barrier. */
+  readonly #sources: (readonly string[])[] = [];
 
   of(e: Expr): number {
     const known = this.#known.get(e);
     if (known !== undefined) return known;
-    const parts = children(e).map((c) => this.of(c));
-    const key = `${shape(e)}(${parts.join(',')})`;
+    const parts: number[] = [];
+    eachChild(e, (c) => parts.push(this.of(c)));
+    const key = parts.length === 0 ? shape(e) : `${shape(e)}(${parts.join(',')})`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
       number = this.#numbers.size;
       this.#numbers.set(key, number);
+      this.#sources.push(this.#sourcesOf(e, parts));
     }
     this.#known.set(e, number);
     return number;
+  }
+
+  /** What the value of this number follows from, as `changesOf` names it. */
+  sources(number: number): readonly string[] {
+    return this.#sources[number] ?? [];
+  }
+
+  #sourcesOf(e: Expr, parts: readonly number[]): readonly string[] {
+    const own = e.kind === 'ref' ? [e.name] : e.kind === 'load' ? [`buffer ${e.buffer}`, 'barrier'] : [];
+    const theirs = parts.map((part) => this.sources(part)).filter((sources) => sources.length > 0);
+    if (own.length === 0 && theirs.length < 2) return theirs[0] ?? [];
+    return [...new Set([...own, ...theirs.flat()])];
   }
 }
 
@@ -83,16 +98,6 @@ function changesOf(s: Stmt): ReadonlySet<string> {
   return changed;
 }
 
-function dependsOn(e: Expr, found: Set<string> = new Set()): Set<string> {
-  if (e.kind === 'ref') found.add(e.name);
-  if (e.kind === 'load') {
-    found.add(`buffer ${e.buffer}`);
-    found.add('barrier');
-  }
-  for (const c of children(e)) dependsOn(c, found);
-  return found;
-}
-
 /** Shares values. Index arithmetic stays whole, because addresses have yet to be put together from it. */
 export const shareValues = (kernel: Kernel): Kernel => shareIn(kernel, isArithmetic);
 
@@ -119,18 +124,18 @@ interface Group {
   name: string | null;
 }
 
+function isShared(groups: ReadonlyMap<number, Group>): boolean {
+  for (const group of groups.values()) if (group.uses > 1) return true;
+  return false;
+}
+
 function shareBlock(
   block: readonly Stmt[],
   names: Names,
   numbering: Numbering,
   skip: (e: Expr) => boolean,
 ): readonly Stmt[] {
-  const body = block.map((s) =>
-    withBlocks(
-      s,
-      blocksOf(s).map((b) => shareBlock(b, names, numbering, skip)),
-    ),
-  );
+  const body = block.map((s) => mapBlocks(s, (b) => shareBlock(b, names, numbering, skip)));
   // First reading: which expressions occur more than once while they keep their value.
   const alive = new Map<number, Group>();
   const groups: Map<number, Group>[] = [];
@@ -140,23 +145,23 @@ function shareBlock(
     const count = (e: Expr): void => {
       if (isTrivial(e)) return;
       if (skip(e)) {
-        children(e).forEach(count);
+        eachChild(e, count);
         return;
       }
       const number = numbering.of(e);
       const group = alive.get(number);
       if (group === undefined) {
         const fresh: Group = { uses: 1, name: null };
-        for (const name of dependsOn(e)) push(dependants, name, number);
+        for (const name of numbering.sources(number)) push(dependants, name, number);
         alive.set(number, fresh);
         mine.set(number, fresh);
-        children(e).forEach(count);
+        eachChild(e, count);
       } else {
         group.uses++;
         mine.set(number, group);
       }
     };
-    for (const e of expressionsOf(s)) count(e);
+    eachOwnExpression(s, count);
     groups.push(mine);
     for (const name of changesOf(s)) {
       for (const number of dependants.get(name) ?? []) alive.delete(number);
@@ -167,21 +172,25 @@ function shareBlock(
   const result: Stmt[] = [];
   body.forEach((s, at) => {
     const mine = groups[at] as Map<number, Group>;
+    if (!isShared(mine)) {
+      result.push(s);
+      return;
+    }
     const use = (e: Expr): Expr => {
       if (isTrivial(e)) return e;
-      if (skip(e)) return withChildren(e, children(e).map(use));
+      if (skip(e)) return mapChildren(e, use);
       const group = mine.get(numbering.of(e));
       if (group !== undefined && group.uses > 1) {
         if (group.name === null) {
-          const value = withChildren(e, children(e).map(use));
+          const value = mapChildren(e, use);
           group.name = names.fresh(e.kind === 'load' ? `${e.buffer}_at` : 'shared');
           result.push(k.letStmt(group.name, value));
         }
         return k.ref(group.name, e.type);
       }
-      return withChildren(e, children(e).map(use));
+      return mapChildren(e, use);
     };
-    const changed = withExpressions(s, expressionsOf(s).map(use));
+    const changed = mapOwnExpressions(s, use);
     result.push(changed);
   });
   return result;
