@@ -19,14 +19,16 @@ export class VerifyError extends Error {
   }
 }
 
-const same = (a: ValueType, b: ValueType): boolean => a.scalar === b.scalar && a.lanes === b.lanes;
+const same = (a: ValueType, b: ValueType): boolean => a === b || (a.scalar === b.scalar && a.lanes === b.lanes);
 
 type Rule = (args: readonly ValueType[]) => boolean;
 const each =
   (scalars: string, count: number): Rule =>
   (args) => {
     const first = args[0]?.scalar;
-    return first !== undefined && args.length === count && scalars.includes(first) && args.every((a) => a.scalar === first);
+    return (
+      first !== undefined && args.length === count && scalars.includes(first) && args.every((a) => a.scalar === first)
+    );
   };
 
 const rules: Readonly<Record<KernelOp, Rule>> = {

@@ -22,30 +22,6 @@ export function children(e: Expr): readonly Expr[] {
   }
 }
 
-/** The node with other sub-expressions, in the order of `children`. */
-export function withChildren(e: Expr, next: readonly Expr[]): Expr {
-  const old = children(e);
-  if (old.every((child, i) => child === next[i])) return e;
-  const only = next[0] as Expr;
-  switch (e.kind) {
-    case 'load':
-      return { ...e, indices: next };
-    case 'op':
-      return { ...e, args: next };
-    case 'splat':
-    case 'extract':
-    case 'fold':
-    case 'subgroup_fold':
-      return { ...e, value: only };
-    case 'lanes':
-      return { ...e, elements: next };
-    case 'shuffle':
-      return { ...e, value: only, lane: next[1] as Expr };
-    default:
-      return e;
-  }
-}
-
 /** The list with every element changed; the list itself where none did. */
 function mapList<T>(list: readonly T[], change: (element: T) => T): readonly T[] {
   let next: T[] | null = null;
@@ -193,31 +169,6 @@ export function expressionsOf(s: Stmt): readonly Expr[] {
   }
 }
 
-/** The statement with other expressions, in the order of `expressionsOf`. */
-export function withExpressions(s: Stmt, next: readonly Expr[]): Stmt {
-  const old = expressionsOf(s);
-  if (old.every((e, i) => e === next[i])) return s;
-  const first = next[0] as Expr;
-  switch (s.kind) {
-    case 'for':
-      return { ...s, from: first, to: next[1] as Expr };
-    case 'if':
-    case 'check':
-      return { ...s, condition: first };
-    case 'let':
-    case 'assign':
-      return { ...s, value: first };
-    case 'var':
-      return { ...s, init: first };
-    case 'store':
-      return { ...s, indices: next.slice(0, -1), value: next.at(-1) as Expr };
-    case 'fragment':
-      return { ...s, indices: next };
-    default:
-      return s;
-  }
-}
-
 /** The statement with the expressions it holds itself changed, in the order of `expressionsOf`; itself where none did. */
 export function mapOwnExpressions(s: Stmt, change: (e: Expr) => Expr): Stmt {
   switch (s.kind) {
@@ -286,13 +237,6 @@ export function blocksOf(s: Stmt): readonly (readonly Stmt[])[] {
   if (s.kind === 'for') return [s.body];
   if (s.kind === 'if') return [s.then, s.otherwise];
   return [];
-}
-
-/** The statement with other blocks, in the order of `blocksOf`. */
-export function withBlocks(s: Stmt, next: readonly (readonly Stmt[])[]): Stmt {
-  if (s.kind === 'for') return { ...s, body: next[0] as readonly Stmt[] };
-  if (s.kind === 'if') return { ...s, then: next[0] as readonly Stmt[], otherwise: next[1] as readonly Stmt[] };
-  return s;
 }
 
 /** The statement with the blocks inside it changed; itself where none did. */

@@ -50,11 +50,12 @@ class Numbering {
   }
 }
 
+const typeKey = ({ type }: Expr): string => `${type.scalar}${type.lanes}`;
+
 function shape(e: Expr): string {
-  const type = `${e.type.scalar}${e.type.lanes}`;
   switch (e.kind) {
     case 'literal':
-      return `#${Object.is(e.value, -0) ? '-0' : e.value}:${type}`;
+      return `#${Object.is(e.value, -0) ? '-0' : e.value}:${typeKey(e)}`;
     case 'ref':
       return `r:${e.name}`;
     case 'dim':
@@ -62,9 +63,9 @@ function shape(e: Expr): string {
     case 'builtin':
       return `b:${e.which}`;
     case 'load':
-      return `l:${e.buffer}+${e.offset}:${type}`;
+      return `l:${e.buffer}+${e.offset}:${typeKey(e)}`;
     case 'op':
-      return `${e.op}:${type}`;
+      return `${e.op}:${typeKey(e)}`;
     case 'extract':
       return `x:${e.lane}`;
     case 'fold':
@@ -73,7 +74,7 @@ function shape(e: Expr): string {
     case 'shuffle':
       return `s:${e.mode}`;
     default:
-      return `${e.kind}:${type}`;
+      return `${e.kind}:${typeKey(e)}`;
   }
 }
 

@@ -3,11 +3,7 @@ import type { Expr, Stmt } from '../kernel-ir/types.ts';
 import { mapExpressions, mapStatements, type Names, namesDefined } from '../kernel-ir/walk.ts';
 
 /** A copy in which everything the statements define has a fresh name; `bindings` as for `copied`. */
-export function renamed(
-  body: readonly Stmt[],
-  names: Names,
-  bindings?: ReadonlyMap<string, Expr>,
-): readonly Stmt[] {
+export function renamed(body: readonly Stmt[], names: Names, bindings?: ReadonlyMap<string, Expr>): readonly Stmt[] {
   const next = new Map<string, string>();
   for (const name of namesDefined(body)) next.set(name, names.fresh(name.replace(/_\d+$/, '')));
   return copied(body, next, bindings);
