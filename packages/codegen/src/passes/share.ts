@@ -5,6 +5,7 @@
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
 import {
+  children,
   eachChild,
   eachOwnExpression,
   mapBlocks,
@@ -18,37 +19,52 @@ import {
 class Numbering {
   readonly #numbers = new Map<string, number>();
   readonly #known = new Map<Expr, number>();
-  /** By number, what the value follows from: names, buffers and the last barrier. */
+  /** What the kernel changes anywhere, as `changesOf` says it. */
+  readonly #changing: ReadonlySet<string>;
+  /** By number, what of that the value follows from. */
   readonly #sources: (readonly string[])[] = [];
+
+  constructor(kernel: Kernel) {
+    this.#changing = changesOf(kernel.body);
+  }
 
   of(e: Expr): number {
     const known = this.#known.get(e);
     if (known !== undefined) return known;
-    const parts: number[] = [];
-    eachChild(e, (c) => parts.push(this.of(c)));
-    const key = parts.length === 0 ? shape(e) : `${shape(e)}(${parts.join(',')})`;
+    let key = shape(e);
+    let sources = this.#ownSources(e);
+    for (const child of children(e)) {
+      const part = this.of(child);
+      key += `,${part}`;
+      sources = union(sources, this.sources(part));
+    }
     let number = this.#numbers.get(key);
     if (number === undefined) {
-      number = this.#numbers.size;
+      number = this.#sources.length;
       this.#numbers.set(key, number);
-      this.#sources.push(this.#sourcesOf(e, parts));
+      this.#sources.push(sources);
     }
     this.#known.set(e, number);
     return number;
   }
 
-  /** What the value of this number follows from, as `changesOf` names it. */
+  /** What has to stay as it is for the value of this number to keep. */
   sources(number: number): readonly string[] {
-    return this.#sources[number] ?? [];
+    return this.#sources[number] ?? NOTHING;
   }
 
-  #sourcesOf(e: Expr, parts: readonly number[]): readonly string[] {
-    const own = e.kind === 'ref' ? [e.name] : e.kind === 'load' ? [`buffer ${e.buffer}`, 'barrier'] : [];
-    const theirs = parts.map((part) => this.sources(part)).filter((sources) => sources.length > 0);
-    if (own.length === 0 && theirs.length < 2) return theirs[0] ?? [];
-    return [...new Set([...own, ...theirs.flat()])];
+  #ownSources(e: Expr): readonly string[] {
+    if (e.kind === 'ref') return this.#changing.has(e.name) ? [e.name] : NOTHING;
+    if (e.kind !== 'load' || this.#changing.size === 0) return NOTHING;
+    return [`buffer ${e.buffer}`, BARRIER].filter((source) => this.#changing.has(source));
   }
 }
+
+const NOTHING: readonly string[] = [];
+const BARRIER = 'barrier';
+
+const union = (a: readonly string[], b: readonly string[]): readonly string[] =>
+  b.length === 0 || a === b ? a : a.length === 0 ? b : [...new Set([...a, ...b])];
 
 const typeKey = ({ type }: Expr): string => `${type.scalar}${type.lanes}`;
 
@@ -88,13 +104,13 @@ const isTrivial = (e: Expr): boolean =>
   (e.kind === 'lanes' && e.elements.every((x) => x.kind === 'literal'));
 
 /** What statements change: buffers stored to, variables assigned. */
-function changesOf(s: Stmt): ReadonlySet<string> {
+function changesOf(body: readonly Stmt[]): ReadonlySet<string> {
   const changed = new Set<string>();
-  visitStatements([s], (x) => {
+  visitStatements(body, (x) => {
     if (x.kind === 'store') changed.add(`buffer ${x.buffer}`);
     else if (x.kind === 'assign') changed.add(x.name);
     else if (x.kind === 'fragment' && x.move !== 'load' && x.buffer !== null) changed.add(`buffer ${x.buffer}`);
-    else if (x.kind === 'barrier') changed.add('barrier');
+    else if (x.kind === 'barrier') changed.add(BARRIER);
   });
   return changed;
 }
@@ -110,7 +126,7 @@ const isArithmetic = (e: Expr): boolean => e.kind === 'op' && e.type.scalar === 
 
 function shareIn(kernel: Kernel, skip: (e: Expr) => boolean): Kernel {
   const names = new Names(kernel);
-  return { ...kernel, body: shareBlock(kernel.body, names, new Numbering(), skip) };
+  return { ...kernel, body: shareBlock(kernel.body, names, new Numbering(kernel), skip) };
 }
 
 function push(lists: Map<string, number[]>, key: string, value: number): void {
@@ -164,7 +180,7 @@ function shareBlock(
     };
     eachOwnExpression(s, count);
     groups.push(mine);
-    for (const name of changesOf(s)) {
+    for (const name of changesOf([s])) {
       for (const number of dependants.get(name) ?? []) alive.delete(number);
       dependants.delete(name);
     }
