@@ -205,6 +205,21 @@ export function toExpr(a: Affine, rank: (e: Expr) => number = () => 0): Expr {
   return constant === 0 ? result : k.add(result, k.i32(constant));
 }
 
+/** `toExpr` for many polynomials: equal ones are written as one node, which later passes then look at once. */
+export function writeOnce(rank: (e: Expr) => number): (a: Affine) => Expr {
+  const written = new Map<string, Expr>();
+  return (a) => {
+    let text = '';
+    for (const [key, m] of a) text += `${m.coefficient}*${key}+`;
+    let expr = written.get(text);
+    if (expr === undefined) {
+      expr = toExpr(a, rank);
+      written.set(text, expr);
+    }
+    return expr;
+  };
+}
+
 /** For `toExpr`: how deep in the loops of a kernel what an expression is made of is settled. */
 export function depthIn(body: readonly Stmt[]): (e: Expr) => number {
   const depths = new Map<string, number>();

@@ -14,8 +14,8 @@ import {
   multiply,
   plus,
   residue,
-  toExpr,
   withoutConstant,
+  writeOnce,
 } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, KernelBuffer } from '../kernel-ir/types.ts';
@@ -31,7 +31,7 @@ interface Shaped {
 interface Context {
   readonly buffers: ReadonlyMap<string, Shaped>;
   readonly multiples: ReadonlyMap<string, number>;
-  readonly rank: (e: Expr) => number;
+  readonly write: (a: Affine) => Expr;
 }
 
 /** Every load and store has one index afterwards. */
@@ -39,7 +39,7 @@ export function flatten(kernel: Kernel): Kernel {
   const context: Context = {
     buffers: new Map(kernel.buffers.map((b) => [b.name, { buffer: b, strides: stridesOf(b) }])),
     multiples: multiplesOf(kernel.body),
-    rank: depthIn(kernel.body),
+    write: writeOnce(depthIn(kernel.body)),
   };
   const loads = mapExpressions(kernel.body, (e) => {
     if (e.kind !== 'load') return e;
@@ -58,7 +58,7 @@ function place(name: string, indices: readonly Expr[], context: Context): { inde
   const shaped = context.buffers.get(name);
   if (shaped === undefined) throw new Error(`no buffer ${name}`);
   const flat = physicalIndex(shaped, indices, context.multiples);
-  return { index: toExpr(withoutConstant(flat), context.rank), offset: constantPart(flat) };
+  return { index: context.write(withoutConstant(flat)), offset: constantPart(flat) };
 }
 
 function physicalIndex(

@@ -91,9 +91,17 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
     return true;
   });
   const moved = new Map<string, string>();
+  const lifted = new Map<Expr, Expr>();
   const lift = (e: Expr): Expr => {
     if (isCheap(e)) return e;
-    if (skip(e) || !invariant(e)) return mapChildren(e, lift);
+    let result = lifted.get(e);
+    if (result === undefined) {
+      result = skip(e) || !invariant(e) ? mapChildren(e, lift) : named(e);
+      lifted.set(e, result);
+    }
+    return result;
+  };
+  const named = (e: Expr): Expr => {
     const key = exprKey(e);
     let name = moved.get(key);
     if (name === undefined) {
@@ -111,8 +119,8 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
       const changed = mapOwnExpressions(s, change);
       return s.kind === 'for' ? changed : mapBlocks(changed, (b) => liftIn(b, liftUnlessLoad));
     });
-  const lifted = liftIn(body, lift);
-  return [...before, { ...loop, body: lifted }];
+  const rest = liftIn(body, lift);
+  return [...before, { ...loop, body: rest }];
 }
 
 const loads = (e: Expr): boolean => e.kind === 'load' || children(e).some(loads);

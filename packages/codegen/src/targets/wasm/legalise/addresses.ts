@@ -4,7 +4,7 @@
  */
 import type { SizeExpr } from '@espalier/artefact';
 import { type Size, Sizes } from '@espalier/ir';
-import { affine, constantPart, depthIn, plus, scale, toExpr, withoutConstant } from '../../../kernel-ir/affine.ts';
+import { affine, constantPart, depthIn, plus, scale, withoutConstant, writeOnce } from '../../../kernel-ir/affine.ts';
 import * as k from '../../../kernel-ir/build.ts';
 import { nonNegativeIn } from '../../../kernel-ir/sign.ts';
 import { type Expr, elementBytes, type Kernel, type KernelBuffer, type Stmt } from '../../../kernel-ir/types.ts';
@@ -34,13 +34,13 @@ const LOWEST_ADDRESS = 64;
 export function addressBytes(kernel: Kernel): Kernel {
   const buffers = new Map(kernel.buffers.map((b) => [b.name, b]));
   const isNonNegative = nonNegativeIn(kernel);
-  const rank = depthIn(kernel.body);
+  const write = writeOnce(depthIn(kernel.body));
   const address = (name: string, index: Expr, offset: number): { indices: readonly Expr[]; offset: number } => {
     const size = elementBytes[buffers.get(name)?.storage ?? 'f32'];
     const bytes = plus(scale(affine(index), size), affine(k.index(pointerOf(name))));
     const constant = constantPart(bytes) + offset * size;
     const moving = withoutConstant(bytes);
-    const base = toExpr(moving, rank);
+    const base = write(moving);
     // A base is unsigned and does not wrap when the offset is added, so what stands before the constant must be an address too.
     return constant >= 0 && (constant <= LOWEST_ADDRESS || isNonNegative(moving))
       ? { indices: [base], offset: constant }
