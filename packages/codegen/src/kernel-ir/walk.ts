@@ -314,6 +314,20 @@ export function visitExpressions(body: readonly Stmt[], visit: (e: Expr) => void
   visitStatements(body, (s) => eachOwnExpression(s, look));
 }
 
+/** Whether an expression of the statements is one that is looked for. One that stands in several places is looked at once. */
+export function someExpression(body: readonly Stmt[], isWanted: (e: Expr) => boolean): boolean {
+  const others = new Set<Expr>();
+  let found = false;
+  const look = (e: Expr): void => {
+    if (found || others.has(e)) return;
+    others.add(e);
+    if (isWanted(e)) found = true;
+    else eachChild(e, look);
+  };
+  visitStatements(body, (s) => eachOwnExpression(s, look));
+  return found;
+}
+
 /** Replaces references by expressions. Indices of loops are not renamed: names are unique, so nothing is captured. */
 export function substitute(body: readonly Stmt[], bindings: ReadonlyMap<string, Expr>): readonly Stmt[] {
   return mapExpressions(body, (e) => (e.kind === 'ref' ? (bindings.get(e.name) ?? e) : e));

@@ -7,7 +7,7 @@
  */
 
 import type { Kernel, KernelOp, Stmt } from '../../kernel-ir/types.ts';
-import { mapExpr, mapOwnExpressions, mapStatements, Names, visitExpressions } from '../../kernel-ir/walk.ts';
+import { mapExpr, mapOwnExpressions, mapStatements, Names, someExpression } from '../../kernel-ir/walk.ts';
 import { expansions, type MathOp } from './expansions.ts';
 
 export { type Expander, type Expansion, expansions, type MathOp } from './expansions.ts';
@@ -16,7 +16,7 @@ const isMathOp = (name: KernelOp): name is MathOp => Object.hasOwn(expansions, n
 
 /** The kernel without exp, ln, tanh and erf. Names stay unique; a statement without such calls is kept as it is. */
 export function expandMath(kernel: Kernel): Kernel {
-  if (!holdsMath(kernel)) return kernel;
+  if (!someExpression(kernel.body, (e) => e.kind === 'op' && isMathOp(e.op))) return kernel;
   const names = new Names(kernel);
   const dims = new Set(kernel.dims);
   const fresh = (base: string): string => {
@@ -42,12 +42,4 @@ export function expandMath(kernel: Kernel): Kernel {
   };
 
   return { ...kernel, body: mapStatements(kernel.body, expandStatement) };
-}
-
-function holdsMath(kernel: Kernel): boolean {
-  let found = false;
-  visitExpressions(kernel.body, (e) => {
-    found ||= e.kind === 'op' && isMathOp(e.op);
-  });
-  return found;
 }
