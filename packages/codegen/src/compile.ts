@@ -4,6 +4,7 @@
  */
 import {
   type Artefact,
+  type Binding,
   type Launch,
   type LaunchCondition,
   type Layout,
@@ -15,7 +16,7 @@ import {
 import type { LayerIR } from '@espalier/ir';
 import { costOf } from './cost.ts';
 import { fileSink } from './dump.ts';
-import type { Kernel } from './kernel-ir/types.ts';
+import { type Kernel, tensorStorage } from './kernel-ir/types.ts';
 import { verify } from './kernel-ir/verify.ts';
 import { mapStatements } from './kernel-ir/walk.ts';
 import { placeOf, readsOf, writesOf } from './lower/layer-expr.ts';
@@ -62,6 +63,8 @@ interface Lowered {
   readonly schedule: Schedule;
   /** For which numbers of rows it runs; null: always. */
   readonly when: LaunchCondition | null;
+  /** The last kernel of its unit, after which the unit's results are there. */
+  readonly finishes: boolean;
 }
 
 /** Compiles a layer for a target. Deterministic; throws CompileError (C001 unknown capability, C002 schedule for an
@@ -130,18 +133,22 @@ export function lowerLayer(
     units.forEach((other, j) => {
       if (j !== i) for (const s of statementsOf(other)) for (const name of readsOf(s)) exported.add(name);
     });
-    return applicable(unit, unit.kind === 'generic' ? [PLAIN] : target.variants(unit, capabilities)).map(
-      ({ variant, when }): Lowered => {
+    const place = statementsOf(unit)
+      .map((s) => placeOf(layer, s.span))
+      .join(', ');
+    return applicable(unit, unit.kind === 'generic' ? [PLAIN] : target.variants(unit, capabilities, layer)).flatMap(
+      ({ variant, when }): readonly Lowered[] => {
         const name = variant.name === '' ? `k${i}` : `k${i}_${variant.name}`;
-        const unnumbered = withoutUnused(labelled(lowerUnit(unit, layer, variant, exported, name)));
-        const place = statementsOf(unit)
-          .map((s) => placeOf(layer, s.span))
-          .join(', ');
-        // The very kernel that the pipeline schedules: what its schedule's steps give is then known already.
-        const kernel = { ...faultsFrom(unnumbered, faults), place };
-        faults += kernel.faults.length;
-        const schedule = options.schedules?.[name] ?? target.schedule(unit, kernel, capabilities, variant.form);
-        return { unit, kernel, schedule, when };
+        const kernels = lowerUnit(unit, layer, variant, exported, name);
+        return kernels.map((written, part): Lowered => {
+          const unnumbered = withoutUnused(labelled(written));
+          // The very kernel that the pipeline schedules: what its schedule's steps give is then known already.
+          const kernel = { ...faultsFrom(unnumbered, faults), place };
+          faults += kernel.faults.length;
+          const schedule =
+            options.schedules?.[kernel.name] ?? target.schedule(unit, kernel, capabilities, variant.form);
+          return { unit, kernel, schedule, when, finishes: part === kernels.length - 1 };
+        });
       },
     );
   });
@@ -249,6 +256,7 @@ function manifestOf(
     lowered.flatMap(({ kernel }) => kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name)),
   );
   const faults = lowered.flatMap(({ kernel }) => kernel.faults);
+  const own = workspacesOf(lowered, layer);
   return {
     version: MANIFEST_VERSION,
     name: layer.name,
@@ -256,17 +264,22 @@ function manifestOf(
     generator: GENERATOR,
     dims: layer.dims,
     fixed: layer.fixed,
-    bindings: layer.tensors
-      .filter((t) => named.has(t.name) || t.role !== 'local')
-      .map((t) => ({
-        name: t.name,
-        role: t.role === 'local' ? 'workspace' : t.role,
-        storage: t.storage,
-        shape: t.shape.map(toSizeExpr),
-        layout: layouts.get(t.name) ?? rowMajor(t.shape.length),
-      })),
+    bindings: [
+      ...layer.tensors
+        .filter((t) => named.has(t.name) || t.role !== 'local')
+        .map(
+          (t): Binding => ({
+            name: t.name,
+            role: t.role === 'local' ? 'workspace' : t.role,
+            storage: t.storage,
+            shape: t.shape.map(toSizeExpr),
+            layout: layouts.get(t.name) ?? rowMajor(t.shape.length),
+          }),
+        ),
+      ...own,
+    ],
     launches: lowered.map(
-      ({ kernel, unit, schedule, when }, i): Launch => ({
+      ({ kernel, unit, schedule, when, finishes }, i): Launch => ({
         kernel: kernel.name,
         ...(when === null ? {} : { when }),
         grid: gridOf(applySchedule(kernel, schedule)),
@@ -275,7 +288,8 @@ function manifestOf(
         dims: kernel.dims,
         scratch: target.scratch(finished[i] as Kernel),
         label: kernel.label,
-        ...costOf(statementsOf(unit), layer),
+        // Of a unit in several kernels the last one bears the cost: what is between them is no work that was asked for.
+        ...(finishes ? costOf(statementsOf(unit), layer) : { flops: 0, bytes: 0 }),
       }),
     ),
     faults,
@@ -283,6 +297,19 @@ function manifestOf(
     numerics: { ...target.numerics(capabilities), trace: layer.statements.some((s) => writesOf(s).length > 1) },
     checksum,
   };
+}
+
+/** Memory that the kernels of one unit leave for one another, which the layer knows nothing of. */
+function workspacesOf(lowered: readonly Lowered[], layer: LayerIR): readonly Binding[] {
+  const tensors = new Set(layer.tensors.map((t) => t.name));
+  const found = new Map<string, Binding>();
+  for (const { kernel } of lowered)
+    for (const b of kernel.buffers) {
+      if (b.space !== 'global' || tensors.has(b.name)) continue;
+      const shape = b.shape.map(toSizeExpr);
+      found.set(b.name, { name: b.name, role: 'workspace', storage: tensorStorage(b), shape, layout: b.layout });
+    }
+  return [...found.values()];
 }
 
 /** What a launch says of lanes; nothing where threads run alone. */

@@ -2,6 +2,7 @@
  * What a target is: one folder, one object of this type. The driver knows targets only through it.
  */
 import type { SizeExpr } from '@espalier/artefact';
+import type { LayerIR } from '@espalier/ir';
 import type { HeldTile, Kernel, MmaPrecision } from './kernel-ir/types.ts';
 import type { Unit } from './lower/partition.ts';
 import type { Schedule } from './schedule/steps.ts';
@@ -92,6 +93,17 @@ export type Form =
       readonly accumulators?: number;
     }
   /**
+   * Walks through one tree in several kernels: `first` levels of rows as they come, then the others in the order of the nodes reached. They
+   * are counted and sorted by `stretches` workgroups of so many threads, each of which takes as many neighbouring rows.
+   */
+  | {
+      readonly form: 'sorted';
+      readonly first: number;
+      readonly stretches: number;
+      readonly subgroups: number;
+      readonly lanes: number;
+    }
+  /**
    * Walks of a whole workgroup each, `levels` levels a round; `team` neighbouring lanes compute a node. Where a team is a subgroup,
    * its folds are the machine's, else they go through workgroup memory.
    */
@@ -128,8 +140,8 @@ export interface Target {
   readonly extension: string;
   /** What is assumed when the caller says nothing; every key a caller may give. */
   readonly defaults: Capabilities;
-  /** The ways a unit is computed, by number of rows; one for all suffices. */
-  variants(unit: Unit, capabilities: Capabilities): readonly Variant[];
+  /** The ways a unit of the layer is computed, by number of rows; one for all suffices. */
+  variants(unit: Unit, capabilities: Capabilities, layer: LayerIR): readonly Variant[];
   /**
    * The schedule a freshly lowered kernel gets when no tuning file has a better one. The kernel's loops have labels of their own;
    * a kernel lowered as a tile has its workgroup already. `form` is what it was lowered from.

@@ -48,6 +48,6 @@ export function tuned(target: Target, tuning: Tuning): Target {
     throw new CompileError('C003', `the tuning is for ${tuning.target}, not for ${target.name}`);
   return {
     ...target,
-    variants: (unit, capabilities) => tuning.shapes[shapeOf(unit)] ?? target.variants(unit, capabilities),
+    variants: (unit, capabilities, layer) => tuning.shapes[shapeOf(unit)] ?? target.variants(unit, capabilities, layer),
   };
 }

@@ -77,6 +77,10 @@ describeOrSkip('nvcc', { timeout: 600_000 }, () => {
         sources.set(`${name}-wide-${allowed ?? 'lanes'}`, source);
       }
     }
+    // Large enough for walks to be sorted.
+    const large = standardLayer('fff', { dims: { D: 1024, O: 1024, trees: 1, depth: 12 } });
+    sources.set('fff-large', (await compile(large, { target: cuda })).source);
+    expect(sources.get('fff-large')).toContain('k0_many_order(');
     expect(sources.size).toBeGreaterThan(25);
     expect(await check(sources, [80, 90, 100])).toEqual([]);
   });

@@ -32,7 +32,7 @@ const startsOf = (layer: LayerIR, precision: MmaPrecision): readonly (readonly [
   const [unit] = partition(layer);
   if (unit === undefined) throw new Error('no unit');
   const capabilities = { ...cuda.defaults, ...capabilitiesOf[precision] };
-  const variants = cuda.variants(unit, capabilities);
+  const variants = cuda.variants(unit, capabilities, layer);
   // They cover all numbers of rows, one after another.
   for (const [i, v] of variants.entries()) expect(v.below).toBe(variants[i + 1]?.from);
   return variants.map((v) => [v.from, tileOf(v.form)]);

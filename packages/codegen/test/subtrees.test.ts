@@ -10,7 +10,7 @@ const tree = (dims: Readonly<Record<string, number>>): LayerIR =>
 /** The levels of a round for each unit that has the form. */
 const levels = (layer: LayerIR, target: Target, capabilities = target.defaults): readonly number[] =>
   partition(layer).flatMap((unit) =>
-    target.variants(unit, capabilities).flatMap(({ form }) => (form.form === 'subtrees' ? [form.levels] : [])),
+    target.variants(unit, capabilities, layer).flatMap(({ form }) => (form.form === 'subtrees' ? [form.levels] : [])),
   );
 
 describe('walks of few rows', () => {

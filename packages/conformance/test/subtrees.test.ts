@@ -19,8 +19,8 @@ type Subtrees = Extract<Form, { form: 'subtrees' }>;
 /** A target that takes every walk it can by subtrees of this shape, or none of them; `seen` hears of each. */
 const forced = (base: Target, shape: Partial<Subtrees> | null, seen: () => void): Target => ({
   ...base,
-  variants(unit, capabilities) {
-    const all = base.variants(unit, capabilities);
+  variants(unit, capabilities, layer) {
+    const all = base.variants(unit, capabilities, layer);
     const form = all.find((v) => v.form.form === 'subtrees')?.form;
     if (form?.form !== 'subtrees') return all;
     seen();

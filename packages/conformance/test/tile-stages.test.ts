@@ -22,8 +22,8 @@ const layers = [
 /** Takes the n-th tile there is for a product, or the last. */
 const only = (base: Target, n: number, stages: 1 | 2): Target => ({
   ...base,
-  variants(unit, capabilities) {
-    const all = base.variants(unit, capabilities);
+  variants(unit, capabilities, layer) {
+    const all = base.variants(unit, capabilities, layer);
     const tiles = all.flatMap(({ form }) => (form.form === 'tile' ? [form] : []));
     const tile = tiles[Math.min(n, tiles.length - 1)];
     if (tile === undefined) return all;

@@ -86,6 +86,16 @@ describe.each(standardLayerNames)('%s', (name) => {
   });
 });
 
+it('takes walks that are sorted on their way, through a tree that is large enough', async () => {
+  const args = { dims: { D: 1024, O: 1024, trees: 1, depth: 12 } };
+  for (const capabilities of machines)
+    for (const layer of [standardLayer('fff', args), halved('fff', { dims: { ...args.dims, depth: 13 } })]) {
+      const artefact = await compile(layer, { target: wgsl, capabilities, verify: 'each' });
+      expect(artefact.source).toContain('fn k0_many_order(');
+      expect(await complaints(artefact), `${JSON.stringify(capabilities)}\n${artefact.source}`).toEqual([]);
+    }
+});
+
 /** Texts that the compiler's own tests compare: kernels written by hand for folds are among them. */
 const goldens = readdirSync(new URL('../../codegen/test/golden/', import.meta.url)).filter((f) => f.endsWith('.wgsl'));
 

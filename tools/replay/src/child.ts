@@ -32,6 +32,16 @@ interface StandardCase {
 /** Widths of the suite's standard cases that are rendered: with whole tiles, and with tails. */
 const SETS = 2;
 
+/** What has forms that small layers have not: walks through a tree that no cache holds are sorted on lane machines. */
+const LARGE: readonly Case[] = [
+  {
+    id: 'fff D=1024 O=1024 trees=1 depth=12',
+    standard: 'fff',
+    text: null,
+    dims: { D: 1024, O: 1024, trees: 1, depth: 12 },
+  },
+];
+
 async function corpus(): Promise<readonly Case[]> {
   const cases: Case[] = [];
   const suite = 'packages/conformance/src';
@@ -49,6 +59,7 @@ async function corpus(): Promise<readonly Case[]> {
       if (!cases.some((one) => one.id === id)) cases.push({ id, standard: layer, text: null, dims });
     }
   }
+  cases.push(...LARGE);
   if (existsSync(join(folder, suite, 'odd-layers.ts'))) {
     const { oddLayers } = (await load(`${suite}/odd-layers.ts`)) as { oddLayers: readonly OddLayer[] };
     for (const { name, text, dims } of oddLayers) cases.push({ id: name, standard: null, text, dims: dims ?? {} });

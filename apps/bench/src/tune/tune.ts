@@ -72,7 +72,7 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
   const engine: EngineFacts = { registers: 16, lanes: wide ? 8 : 4, cache: secondCache() };
   const choices: Choice[] = [...(before?.choices ?? [])];
   const units = partition(layer);
-  const own = new Map(units.map((unit) => [shapeOf(unit), wasm.variants(unit, capabilities)]));
+  const own = new Map(units.map((unit) => [shapeOf(unit), wasm.variants(unit, capabilities, layer)]));
   const fileOf = (): TuningFile => ({
     version: 1,
     target: wasm.name,
@@ -207,8 +207,8 @@ async function turns<E extends { readonly run: () => void }>(
 
 const withForm = (target: Target, shape: string, form: Form): Target => ({
   ...target,
-  variants: (unit, capabilities) =>
-    shapeOf(unit) === shape ? [{ name: '', from: 0, form }] : target.variants(unit, capabilities),
+  variants: (unit, capabilities, layer) =>
+    shapeOf(unit) === shape ? [{ name: '', from: 0, form }] : target.variants(unit, capabilities, layer),
 });
 
 /** A piece of the numbers of rows, before pieces are named. */

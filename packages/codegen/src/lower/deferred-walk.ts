@@ -24,14 +24,19 @@ export interface SummedWalk {
 /** Most numbers a walk may leave behind for each thing its yield needs: a tenth of the nearest cache. */
 const MOST_SAVED = 1024;
 
+/** Writes a walk into `tree`; at each level `visit` writes what is done there, where the names that its yield uses have their meaning. */
+export type TakeWalk = (tree: Scope, visit: (node: Scope, level: Expr) => void) => void;
+
 /**
  * Writes the walks into `body`, which must not be entered when there are no outputs. Returns what writes the sum for one output
  * into the scope of that output's indices, `rest`; null when the walk's shape does not allow it, and nothing was written.
+ * `take`: how a walk is taken, if not from its first level to its last.
  */
 export function deferWalk(
   { sums, descent }: SummedWalk,
   rest: ReadonlySet<string>,
   body: Scope,
+  take: TakeWalk = (tree, visit) => void walk(descent, tree, visit),
 ): ((output: Scope) => Expr) | null {
   const { yield: yielded } = descent;
   const extents = [...sums.map((s) => Sizes.constantOf(s.size)), Sizes.constantOf(descent.levels)];
@@ -48,7 +53,7 @@ export function deferWalk(
   }));
   const place = (scope: Scope, level: Expr): readonly Expr[] => [...sums.map((s) => scope.lookup(s.name)), level];
   body.loops(sums, (tree) => {
-    walk(descent, tree, (node, level) => {
+    take(tree, (node, level) => {
       for (const { name, buffer } of saved) node.emit(k.store(buffer, place(node, level), node.lookup(name)));
     });
   });

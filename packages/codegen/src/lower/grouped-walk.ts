@@ -22,7 +22,7 @@ import { type WalkedRow, writeOutputs } from './walk-outputs.ts';
 type Grouped = Extract<Form, { form: 'grouped' }>;
 
 /** A unit that can be walked in groups. */
-interface GroupedWalk {
+export interface GroupedWalk {
   readonly statement: Statement;
   readonly rowAxes: readonly number[];
   readonly rest: Statement['axes'];

@@ -3,12 +3,13 @@ import type { LaunchCondition } from '@espalier/artefact';
 import { type LayerIR, type Size, Sizes } from '@espalier/ir';
 import type { Kernel } from '../kernel-ir/types.ts';
 import { toSizeExpr } from '../size-expr.ts';
-import type { Variant } from '../target.ts';
+import type { Form, Variant } from '../target.ts';
 import { lowerContract } from './contract.ts';
 import { lowerGeneric } from './generic.ts';
 import { lowerGrouped } from './grouped-walk.ts';
 import type { Unit } from './partition.ts';
 import { lowerRows, rowSizes } from './rows.ts';
+import { lowerSorted } from './sorted-walk.ts';
 import { lowerSubtrees } from './subtrees.ts';
 import { lowerTile } from './tile.ts';
 
@@ -43,14 +44,19 @@ export function applicable(
   });
 }
 
-/** `exported`: tensors that must reach memory. */
+/** The kernels of a unit, in the order in which they run; all but a few forms make one. `exported`: tensors that must reach memory. */
 export function lowerUnit(
   unit: Unit,
   layer: LayerIR,
   { form }: Variant,
   exported: ReadonlySet<string>,
   name: string,
-): Kernel {
+): readonly Kernel[] {
+  if (unit.kind === 'rows' && form.form === 'sorted') return lowerSorted(unit, layer, form, name);
+  return [lowerWhole(unit, layer, form, exported, name)];
+}
+
+function lowerWhole(unit: Unit, layer: LayerIR, form: Form, exported: ReadonlySet<string>, name: string): Kernel {
   switch (unit.kind) {
     case 'generic':
       return lowerGeneric(unit.statement, layer, name);

@@ -7,20 +7,7 @@ import { Sizes } from '@espalier/ir';
 import { affine, residue } from '../kernel-ir/affine.ts';
 import { multiplesIn } from '../kernel-ir/multiples.ts';
 import { type Expr, elementBytes, type Kernel, type KernelBuffer, type Stmt } from '../kernel-ir/types.ts';
-import { alphaKey } from '../lower/layer-expr.ts';
-import {
-  type ContractUnit,
-  columnsOf,
-  outermostReductions,
-  type RowsUnit,
-  sharesAlongRows,
-  type Unit,
-  walks,
-} from '../lower/partition.ts';
-import { levelsFor, planSubtrees, subtreeBytes } from '../lower/subtrees-plan.ts';
-import type { TeamShape } from '../lower/team.ts';
-import { isTileable } from '../lower/tile.ts';
-import type { Form, Tile, Variant } from '../target.ts';
+import type { Form } from '../target.ts';
 import { applyStep } from './apply.ts';
 import { bufferOf, loadsOf, movement, storesOf } from './memory.ts';
 import { type Schedule, ScheduleRefusal, type Step } from './steps.ts';
@@ -68,7 +55,7 @@ export function laneSchedule(kernel: Kernel, machine: LaneMachine, form?: Form):
   const shared = attempt(kernel, [cooperate]);
   if (shared === null) return spreadSchedule(kernel, machine);
   const rows = form?.form === 'rows' ? form.together : 1;
-  const isWalk = form?.form === 'rows' && form.deferred === true;
+  const isWalk = form?.form === 'sorted' || (form?.form === 'rows' && form.deferred === true);
   const before = machine.run === 1 ? [] : preparation(kernel, machine, rows, isWalk);
   const prepared = before.length === 0 ? null : attempt(kernel, [...before, cooperate]);
   // Arrays that lanes hold in registers must stay there. Rows side by side have as many of each as they are.
@@ -174,106 +161,5 @@ function isAligned(loop: Extract<Stmt, { kind: 'for' }>, kernel: Kernel, run: nu
     const isRowMajor = last?.part === 'whole' && last.axis === buffer.shape.length - 1;
     const startsRun = residue(affine(access.indices.at(-1) as Expr), run, multiples) === 0;
     return isRowMajor && startsRun && (buffer.shape.length === 1 || (row !== null && row % run === 0));
-  });
-}
-
-/** A tile for contractions of at least `from` rows and `columns` columns. */
-export interface TileChoice {
-  readonly from: number;
-  readonly columns: number;
-  /** How many tiles there must be at least, where a product is WIDE: fewer leave too much of the machine idle, and smaller ones are better. */
-  readonly tiles?: number;
-  /** Most sums computed side by side, each with weights and registers of its own (the two of a gated layer); any number when absent. */
-  readonly mostSums?: number;
-  readonly tile: Tile;
-}
-
-/** How walks of fewer than `below` rows are taken by subtrees. */
-export interface SubtreeChoice extends TeamShape {
-  readonly below: number;
-  /** Bytes of workgroup memory a unit may take. */
-  readonly memory: number;
-  /** Most levels of a round; absent, as many as there are teams for. */
-  readonly mostLevels?: number;
-}
-
-/** The form of a unit that walks trees, or null where its shape or memory is against it. */
-function subtreesForm(unit: RowsUnit, { subgroups, lanes, team, memory, mostLevels }: SubtreeChoice): Form | null {
-  const plan = planSubtrees(unit);
-  if (plan === null) return null;
-  const shape: TeamShape = { subgroups, lanes, team };
-  const levels = Math.min(levelsFor(plan, shape), mostLevels ?? Number.POSITIVE_INFINITY);
-  return subtreeBytes(unit, plan, shape, levels) <= memory ? { form: 'subtrees', levels, ...shape } : null;
-}
-
-/** Columns of a product whose tiles are counted: narrower ones are little work in any case. */
-const WIDE = 256;
-
-/** The number of rows from which on a tile pays. */
-function startOf({ from, tiles, tile }: TileChoice, columns: number): number {
-  if (tiles === undefined || columns < WIDE) return from;
-  const down = Math.ceil(tiles / Math.ceil(columns / tile.columns));
-  return Math.max(from, (down - 1) * tile.rows + 1);
-}
-
-/** From so many rows on, a subgroup takes some of them together. */
-export interface SharingChoice {
-  readonly from: number;
-  readonly together: number;
-}
-
-/** How many different sums a contraction has. */
-const sumsOf = (unit: ContractUnit): number =>
-  new Set(outermostReductions(unit.statement.value).map((e) => alphaKey(e))).size;
-
-/**
- * The variants of a unit: walks of few rows are taken by subtrees; a contraction of few rows is a grid of dot products, one of more a grid of tiles, the larger the
- * more rows there are. `choices` by ascending `from`; the first that fits the width from each number of rows on is taken. `walkForm`: that of
- * walks taken row by row; `sharing`: how many rows that read the same, as queries of an attention do, a subgroup takes together.
- */
-export function laneVariants(
-  unit: Unit,
-  choices: readonly TileChoice[],
-  subtrees: SubtreeChoice | null,
-  walkForm: Form = { form: 'elements' },
-  sharing: readonly SharingChoice[] = [],
-): readonly Variant[] {
-  const isWalk = unit.kind === 'rows' && walks(unit);
-  if (unit.kind === 'rows' && !isWalk && sharing.length > 0 && sharesAlongRows(unit))
-    return sharing.map(({ from, together }, i): Variant => {
-      const below = sharing[i + 1]?.from;
-      const form: Form = { form: 'rows', together, accumulators: 1, clamped: true };
-      return {
-        name: below === undefined ? '' : `to_${below - 1}`,
-        from,
-        form,
-        ...(below === undefined ? {} : { below }),
-      };
-    });
-  const plain: Variant = { name: '', from: 0, form: isWalk ? walkForm : { form: 'elements' } };
-  if (unit.kind === 'rows' && subtrees !== null) {
-    const form = subtreesForm(unit, subtrees);
-    if (form === null) return [plain];
-    const { below } = subtrees;
-    return [
-      { name: 'few', from: 0, below, form },
-      { ...plain, from: below },
-    ];
-  }
-  if (unit.kind !== 'contract' || !isTileable(unit)) return [plain];
-  const columns = columnsOf(unit) ?? 1;
-  const sums = sumsOf(unit);
-  const fitting = choices.filter((c) => columns >= c.columns && sums <= (c.mostSums ?? sums));
-  const starts = [...new Set(fitting.map((c) => startOf(c, columns)))].sort((a, b) => a - b);
-  return [0, ...starts].map((from, i): Variant => {
-    const below = starts[i];
-    const widest = fitting.filter((c) => startOf(c, columns) === from).sort((a, b) => b.columns - a.columns)[0];
-    const form: Form = widest === undefined ? { form: 'elements' } : { form: 'tile', ...widest.tile };
-    return {
-      name: below === undefined ? '' : `to_${below - 1}`,
-      from,
-      form,
-      ...(below === undefined ? {} : { below }),
-    };
   });
 }

@@ -11,8 +11,8 @@ export const forced = (
   seen: (form: Form) => void = () => {},
 ): Target => ({
   ...base,
-  variants(unit, capabilities) {
-    const all = base.variants(unit, capabilities);
+  variants(unit, capabilities, layer) {
+    const all = base.variants(unit, capabilities, layer);
     const form = choose(all.map((v) => v.form));
     if (form === undefined) return all;
     seen(form);

@@ -115,7 +115,7 @@ export async function timeLayer(tools: BenchTools, work: Work): Promise<void> {
     const { capabilities, tolerance } = precisions[precision];
     const watched = watching(tools.device);
     const subject = (tokens: number): Subject => ({ by: 'espalier', work: work.name, precision, tokens });
-    const loaded = await compile(work.layer, { target: cuda, capabilities })
+    const loaded = await compile(work.layer, { target: work.target ?? cuda, capabilities })
       .then((artefact) => loadGraph(watched, graphOfLayer(artefact), weightsOf(artefact, weights), { prepared: 1 }))
       .catch((error: unknown) => ({ error }));
     using graph = 'error' in loaded ? undefined : loaded;
@@ -136,7 +136,7 @@ export async function timeLayer(tools: BenchTools, work: Work): Promise<void> {
 }
 
 /** Every artefact that `timeLayer` compiles for a work. */
-export async function* artefactsOf({ layer, precisions: wanted }: Work): AsyncGenerator<Artefact> {
+export async function* artefactsOf({ layer, target = cuda, precisions: wanted }: Work): AsyncGenerator<Artefact> {
   for (const precision of wanted as readonly Precision[])
-    yield await compile(layer, { target: cuda, capabilities: precisions[precision].capabilities });
+    yield await compile(layer, { target, capabilities: precisions[precision].capabilities });
 }

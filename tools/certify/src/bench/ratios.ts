@@ -1,7 +1,7 @@
 /** What the timings come to: comparisons of runs back to back, and the aims they are held against. */
 import type { Check, Ratio } from '../report.ts';
 import { ORT_ON_WEBGPU, OURS_ON_WEBGPU } from '../webgpu/contenders.ts';
-import { encoders, nameOfDense, namesOfTree } from './works.ts';
+import { encoders, nameOfDense, namesOfLarge, namesOfTree, tokenCounts } from './works.ts';
 
 /** Least part of cuBLASLt's speed in bf16. */
 const AIM_OF_CUBLAS = 0.8;
@@ -81,6 +81,12 @@ export function ratiosOf(checks: readonly Check[]): readonly Ratio[] {
       const met = microseconds <= AIM_OF_TOKEN;
       ratios.push({ name: `${name}: one token`, precision, tokens: 1, microseconds, aim: AIM_OF_TOKEN, met });
     }
+  }
+  // With fewer tokens the two are the same.
+  const many = Math.max(...tokenCounts);
+  for (const own of ours.filter(({ work, tokens }) => work === namesOfLarge.sorted && tokens === many)) {
+    const other = find(namesOfLarge.asTheyCome, own.precision, own.tokens);
+    if (other) ratios.push(compared(`${own.work}: speed, walks as they come being 1`, own, other));
   }
   const [dense, tree] = encoders;
   for (const own of ours.filter(({ work }) => work === tree.name)) {

@@ -1,5 +1,5 @@
 /** What is timed: dense layers and blocks beside cuBLASLt, trees beside the dense blocks they stand for, at one token and at many. */
-import type { Capabilities } from '@espalier/codegen';
+import { type Capabilities, cuda, type Target } from '@espalier/codegen';
 import { type LayerIR, standardLayer } from '@espalier/ir';
 
 /** How products are formed: `f32` exactly, `tf32` and `bf16` by tensor cores from rounded operands. */
@@ -24,6 +24,8 @@ export interface Work {
   /** "dense 768-3072". */
   readonly name: string;
   readonly layer: LayerIR;
+  /** Where it is not to be compiled as the target does by itself. */
+  readonly target?: Target;
   readonly precisions: readonly Precision[];
   /** Numbers of a token, in and out. */
   readonly depth: number;
@@ -88,6 +90,19 @@ function tree(trees: number, depth: number, storage: 'f32' | 'f16'): Work {
   };
 }
 
+/** A tree that no second cache holds: 201 MB. Many walks are sorted on their way there; to see what that does, it is walked as it comes, too. */
+const large = tree(1, 14, 'f32');
+export const namesOfLarge = { sorted: large.name, asTheyCome: `${large.name}, walks as they come` } as const;
+const asTheyCome: Target = {
+  ...cuda,
+  variants: (unit, capabilities, layer) =>
+    cuda.variants(unit, capabilities, layer).flatMap((v) => {
+      if (v.form.form === 'sorted') return [];
+      const { below: _, ...rest } = v;
+      return v.name === '' ? [rest] : [v];
+    }),
+};
+
 /** The tree that stands for a block of `N` neurons, and that block: the summary compares them. */
 export const namesOfTree = { tree: `tree 1x11 of ${D}`, halfTree: `tree 1x11 of ${D}, f16 weights` } as const;
 export const nameOfDense = `block ${D}-${N}-${D}`;
@@ -100,6 +115,8 @@ export const works: readonly Work[] = [
   tree(1, 11, 'f32'),
   tree(1, 11, 'f16'),
   tree(3, 9, 'f32'),
+  large,
+  { ...large, name: namesOfLarge.asTheyCome, target: asTheyCome },
 ];
 
 const IN_ITS_FAVOUR = 'products alone, without biases and GELU';

@@ -3,14 +3,15 @@ import type { SizeExpr } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import type { Kernel } from '../../kernel-ir/types.ts';
 import { scratchOf, spill } from '../../passes/spill.ts';
-import { type LaneMachine, laneSchedule, laneVariants, runSteps, spreadSchedule } from '../../schedule/auto-lanes.ts';
+import { type LaneMachine, laneSchedule, runSteps, spreadSchedule } from '../../schedule/auto-lanes.ts';
+import { laneVariants } from '../../schedule/lane-variants.ts';
 import { toSizeExpr } from '../../size-expr.ts';
 import type { Target } from '../../target.ts';
 import { cudaDefaults, PRIVATE_BYTES, productsOf, RUN, SHARED_BYTES, WARP, WARPS } from './capabilities.ts';
 import { checkLimits, gatherThreads, nameCollectives } from './legalise.ts';
 import { printModule } from './print.ts';
 import { countRounds } from './rounds.ts';
-import { SHARING, SUBTREES, tilesFor, WALKS } from './tiles.ts';
+import { SHARING, SORTING, SUBTREES, tilesFor, WALKS } from './tiles.ts';
 
 export { CudaRefusal } from './legalise.ts';
 
@@ -29,7 +30,11 @@ export const cuda: Target = {
   name: 'cuda',
   extension: 'cu',
   defaults: cudaDefaults,
-  variants: (unit, capabilities) => laneVariants(unit, tilesFor(productsOf(capabilities)), SUBTREES, WALKS, SHARING),
+  variants: (unit, capabilities, layer) =>
+    laneVariants(unit, layer, {
+      ...{ tiles: tilesFor(productsOf(capabilities)), subtrees: SUBTREES, sorting: SORTING },
+      ...{ walks: WALKS, sharing: SHARING },
+    }),
   schedule: (unit, kernel, _, form) => {
     // Written for workgroups already; what its lanes go over may still be dealt out in runs.
     if (kernel.workgroup !== undefined) return runSteps(kernel, machine);

@@ -1,6 +1,6 @@
 /** The sizes in which a GPU is given work: tiles of dense products, by lanes or tensor cores, and walks of few rows. */
 import type { HeldTile, MmaPrecision } from '../../kernel-ir/types.ts';
-import type { SharingChoice, SubtreeChoice, TileChoice } from '../../schedule/auto-lanes.ts';
+import type { SharingChoice, SortingChoice, SubtreeChoice, TileChoice } from '../../schedule/lane-variants.ts';
 import type { Form, Tile } from '../../target.ts';
 import { SHARED_BYTES, WARP } from './capabilities.ts';
 
@@ -87,4 +87,13 @@ export const WALKS: Form = { form: 'rows', together: 1, deferred: true };
 export const SUBTREES: SubtreeChoice = {
   ...{ below: 512, subgroups: 16, lanes: WARP, team: WARP, memory: SHARED_BYTES / 2 },
   mostLevels: 3,
+};
+
+/**
+ * Walks through trees that no second cache holds (an H100's has 50 MB; a tree of 24 MB was walked no faster sorted there). From how many rows on
+ * and to how many nodes is an estimate that nobody has timed: there should be rows enough for several to meet at most nodes.
+ */
+export const SORTING: SortingChoice = {
+  ...{ from: 8192, treeBytes: 48 * 2 ** 20, nodes: 256 },
+  ...{ stretches: 64, subgroups: 8, lanes: WARP },
 };

@@ -5,13 +5,8 @@ import type { Kernel } from '../../kernel-ir/types.ts';
 import { hoist } from '../../passes/hoist.ts';
 import { share } from '../../passes/share.ts';
 import { scratchOf, spill } from '../../passes/spill.ts';
-import {
-  type LaneMachine,
-  laneSchedule,
-  laneVariants,
-  spreadSchedule,
-  type TileChoice,
-} from '../../schedule/auto-lanes.ts';
+import { type LaneMachine, laneSchedule, spreadSchedule } from '../../schedule/auto-lanes.ts';
+import { laneVariants, type SortingChoice, type TileChoice } from '../../schedule/lane-variants.ts';
 import { toSizeExpr } from '../../size-expr.ts';
 import type { Capabilities, Target } from '../../target.ts';
 import { limitOf, PRIVATE_BYTES, PROMISED, wgslDefaults } from './capabilities.ts';
@@ -30,13 +25,16 @@ export const wgsl: Target = {
   name: 'wgsl',
   extension: 'wgsl',
   defaults: wgslDefaults,
-  variants: (unit, capabilities) => {
+  variants: (unit, capabilities, layer) => {
     const threads = limitOf(capabilities, 'workgroup-threads');
-    return laneVariants(
-      unit,
-      TILES.filter(({ tile }) => tile.lanes <= threads),
-      SUBTREES.lanes <= threads ? { ...SUBTREES, memory: limitOf(capabilities, 'workgroup-bytes') } : null,
-    );
+    const memory = limitOf(capabilities, 'workgroup-bytes');
+    return laneVariants(unit, layer, {
+      tiles: TILES.filter(({ tile }) => tile.lanes <= threads),
+      subtrees: SUBTREES.lanes <= threads ? { ...SUBTREES, memory } : null,
+      sorting: SORTING.lanes <= threads ? SORTING : null,
+      walks: { form: 'elements' },
+      sharing: [],
+    });
   },
   schedule: (unit, kernel, capabilities) => {
     if (kernel.workgroup !== undefined) return [];
@@ -86,6 +84,12 @@ const TILES: readonly TileChoice[] = [
  * ones are idle with fewer rows than this.
  */
 const SUBTREES = { below: 32, subgroups: 1, lanes: 256, team: 32 } as const;
+
+/** Walks of many rows through trees that large devices' caches don't hold; an estimate, which nobody has timed. */
+const SORTING: SortingChoice = {
+  ...{ from: 8192, treeBytes: 48 * 2 ** 20, nodes: 256 },
+  ...{ stretches: 64, subgroups: 1, lanes: 256 },
+};
 
 /** Threads that share a row: enough to hide memory's latency, few enough that folds over them are short. */
 const TEAM = 64;
