@@ -122,7 +122,12 @@ export function multiply(a: Affine, b: Affine): Affine {
   return result;
 }
 
-export const equal = (a: Affine, b: Affine): boolean => plus(a, scale(b, -1)).size === 0;
+export function equal(a: Affine, b: Affine): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  for (const [key, { coefficient }] of a) if (b.get(key)?.coefficient !== coefficient) return false;
+  return true;
+}
 
 /** The constant part. */
 export const constantPart = (a: Affine): number => a.get('')?.coefficient ?? 0;
