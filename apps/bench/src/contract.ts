@@ -14,6 +14,8 @@ export interface Work {
   readonly tokens: number;
   /** The layer or model itself; its weights are in it. */
   readonly graph: Graph;
+  /** The same in the form that other engines take best, where that is another. */
+  readonly forPeers?: () => Graph;
   readonly dims: Readonly<Record<string, number>>;
   readonly inputs: Readonly<Record<string, Float32Array | Int32Array>>;
   /**

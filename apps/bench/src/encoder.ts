@@ -1,6 +1,7 @@
 /** Whole encoders as pieces of work: BERT's shape with random weights, its feedforward blocks dense, trees, or left out. */
 import { uniform } from '@espalier/conformance';
-import { type EncoderBlock, encoderGraph } from '@espalier/models';
+import type { Graph } from '@espalier/ir';
+import { type EncoderBlock, encoderGraph, projectionOf } from '@espalier/models';
 import type { Work } from './contract.ts';
 
 /** What stands for the feedforward blocks of an encoder. */
@@ -25,10 +26,10 @@ export function encoderOf(
   fill: (count: number, scale: number) => Float32Array,
 ): Work {
   const D = 768;
+  const heads = 12;
   let weightBytes = 0;
   const graph = encoderGraph({
-    layers,
-    block,
+    ...{ layers, block, heads },
     weight: (_name, shape, fan) => {
       const count = shape.reduce((a, b) => a * b, 1);
       weightBytes += 4 * count;
@@ -42,6 +43,15 @@ export function encoderOf(
     kind: 'encoder',
     tokens: sequence,
     graph,
+    forPeers: () =>
+      encoderGraph({
+        ...{ layers, block, heads, projections: 'three' },
+        weight: (name) => {
+          const [, layer = '', part = '', kind = ''] = /^(\d+)\.([qkv])\.([wb])$/.exec(name) ?? [];
+          if (part === '') return floatsOf(graph, name);
+          return projectionOf(floatsOf(graph, `${layer}.qkv.${kind}`), heads, 'qkv'.indexOf(part) as 0 | 1 | 2);
+        },
+      }),
     dims: { B: 1, S: sequence },
     inputs: { states: input, mask: new Int32Array(sequence).fill(1) },
     flops: layers * sequence * (8 * D * D + 4 * D * sequence + blockFlops),
@@ -50,4 +60,10 @@ export function encoderOf(
     expected: [],
     allowed: 2e-3,
   };
+}
+
+function floatsOf(graph: Graph, name: string): Float32Array {
+  const data = graph.weights.get(name)?.data;
+  if (!(data instanceof Float32Array)) throw new Error(`${graph.name} has no weight ${name} of f32`);
+  return data;
 }

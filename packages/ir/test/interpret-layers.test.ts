@@ -25,6 +25,7 @@ interface Case {
 /** Odd sizes throughout. A standard layer that isn't here fails the test. */
 const cases: Readonly<Record<string, readonly Case[]>> = {
   add: [{ args: { dims: { D: 3 } }, dims: { T: 5 } }],
+  add_norm: [{ args: { dims: { D: 5 } }, dims: { T: 3 } }],
   attention: [
     { args: { dims: { heads: 2, width: 3 } }, dims: { B: 2, S: 3 }, ids: 2 },
     {
@@ -56,6 +57,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   mlm_head: [{ args: { dims: { D: 5, V: 7 } }, dims: { T: 3 } }],
   moe_top1: [{ args: { dims: { D: 3, E: 4, H: 5, O: 2 } }, dims: { T: 7 } }],
   packed_attention: [{ args: { dims: { heads: 3, width: 2 } }, dims: { B: 2, S: 3 }, ids: 2 }],
+  residual_norm: [{ args: { dims: { D: 5 } }, dims: { T: 3 } }],
   rms_norm: [{ args: { dims: { D: 5 } }, dims: { T: 3 } }],
   rows: [{ args: { dims: { D: 3 } }, dims: { T: 4, N: 6 }, ids: 4 }],
   sinusoid_embedding: [{ args: { dims: { V: 6, P: 5, D: 4 } }, dims: { B: 2, S: 5 }, ids: 6 }],

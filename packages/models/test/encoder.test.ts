@@ -1,7 +1,7 @@
 /** Encoders without a checkpoint: shapes, where their weights come from, and that they are what the interpreter takes. */
 import { interpretGraph } from '@espalier/ir';
 import { expect, it } from 'vitest';
-import { type EncoderShape, encoderGraph } from '../src/index.ts';
+import { type EncoderShape, encoderGraph, projectionOf } from '../src/index.ts';
 
 const shape: Omit<EncoderShape, 'block'> = {
   layers: 2,
@@ -25,7 +25,7 @@ it('asks for each weight once, with its shape and how many products are summed',
     },
   });
   expect(asked).toEqual([
-    ...['q', 'k', 'v', 'projected'].flatMap((id) => [`0.${id}.w 8x8 8`, `0.${id}.b 8 10000`]),
+    ...['0.qkv.w 24x8 8', '0.qkv.b 24 10000', '0.projected.w 8x8 8', '0.projected.b 8 10000'],
     ...['0.w1 1x7x8 8', '0.b1 1x7 10000', '0.w2 1x7x8 8'],
   ]);
   expect([...graph.weights.keys()].sort()).toEqual(asked.map((text) => text.split(' ')[0]).sort());
@@ -45,6 +45,27 @@ it.each(['dense', 'tree', 'none'] as const)('computes normed states with %s bloc
     expect(row.reduce((a, b) => a + b, 0)).toBeCloseTo(0, 9);
     expect(row.reduce((a, b) => a + b * b, 0) / 8).toBeCloseTo(1, 6);
   }
+});
+
+it('computes the same with three projections as with one', () => {
+  const block = 'none';
+  const one = encoderGraph({ ...shape, block });
+  const three = encoderGraph({
+    ...{ ...shape, block, projections: 'three' },
+    weight: (name) => {
+      const [, layer, part = '', kind] = /^(\d)\.([qkv])\.([wb])$/.exec(name) ?? [];
+      const from = one.weights.get(part === '' ? name : `${layer}.qkv.${kind}`)?.data as Float32Array;
+      return part === '' ? from : projectionOf(from, 2, 'qkv'.indexOf(part) as 0 | 1 | 2);
+    },
+  });
+  expect([...three.weights.keys()].filter((name) => name.startsWith('0.'))).toHaveLength(8);
+  const inputs = { states: Float32Array.from({ length: 24 }, (_, i) => Math.cos(i)), mask: Int32Array.of(1, 1, 0) };
+  const [y, other] = [one, three].map((graph) => {
+    const { tensors } = interpretGraph(graph, { inputs, dims: { B: 1, S: 3 } });
+    return Array.from(tensors.get(graph.outputs[0] ?? '') ?? []);
+  });
+  expect(y).toHaveLength(24);
+  expect(y).toEqual(other);
 });
 
 it('refuses heads that do not divide the width', () => {

@@ -166,9 +166,13 @@ describe('the graph', () => {
   test('layers of equal specialisation are one object', () => {
     const { graph } = graphOf(checkpointOf(crammedDraft(random(1), { layers: 5 })));
     const layers = new Set(graph.nodes.map((node) => node.layer));
-    expect(graph.nodes).toHaveLength(2 + 5 * 8 + 2);
+    // Embedding and first norm, five layers of six, the head's two.
+    expect(graph.nodes).toHaveLength(2 + 5 * 6 + 2);
     expect([...layers].map((layer) => layer.name).sort()).toEqual(
-      ['add', 'fff', 'layer_norm', 'linear', 'linear', 'linear', 'packed_attention', 'sinusoid_embedding'].sort(),
+      [
+        ...['fff', 'layer_norm', 'linear', 'linear', 'linear', 'packed_attention', 'residual_norm'],
+        'sinusoid_embedding',
+      ].sort(),
     );
   });
 

@@ -23,6 +23,7 @@ const batches = [
 
 const cases: Readonly<Record<string, Case>> = {
   add: { fixed: { D: 7 }, runtime: tokens },
+  add_norm: { fixed: { D: 13 }, runtime: tokens },
   attention: {
     fixed: { heads: 3, width: 5 },
     runtime: batches,
@@ -67,6 +68,7 @@ const cases: Readonly<Record<string, Case>> = {
   mlm_head: { fixed: { D: 7, V: 11 }, runtime: tokens },
   moe_top1: { fixed: { D: 7, E: 3, H: 5, O: 5 }, runtime: tokens },
   packed_attention: { fixed: { heads: 3, width: 5 }, runtime: batches, options: [{}, { causal: true }] },
+  residual_norm: { fixed: { D: 13 }, runtime: tokens },
   rms_norm: { fixed: { D: 13 }, runtime: tokens },
   rows: {
     fixed: { D: 7 },

@@ -164,9 +164,7 @@ describe.skipIf(noCompiler)(`a certification on the fake driver${noCompiler ? ` 
     );
     const whole = by('espalier').find(({ subject }) => subject?.work === 'UltraFastBERT-1x11-shaped');
     expect(Object.keys(whole?.figures ?? {}).filter((name) => name.startsWith('part.'))).toEqual(
-      ['q', 'k', 'v', 'attention', 'projected', 'attended add', 'attended norm', 'fff', 'fff add', 'fff norm'].map(
-        (part) => `part.${part}`,
-      ),
+      ['qkv', 'attention', 'projected', 'attended norm', 'fff', 'fff norm'].map((part) => `part.${part}`),
     );
     // A tree and its half, both with one token, 12 products, one pair of encoders.
     expect(report.ratios).toHaveLength(12 + 2 + 2 + 1);

@@ -120,25 +120,30 @@ export function bertBaseLayer(tokens = 16): Case {
   const builder = graphBuilder('bert-base-layer', ['B', 'S']);
   const x = builder.input('x', 'f32', shape);
   const mask = builder.input('attention_mask', 'i32', [B, S]);
-  const add = (id: string, spec: Omit<NodeSpec, 'id' | 'output' | 'dims'>, to = id, dims: NodeSpec['dims'] = rows) =>
-    builder.node({ id, dims, ...spec, output: { name: to, shape } });
-  const dense = (name: string, from: string): string =>
-    add(name, {
-      layer: 'linear',
-      fixed: { D: hidden, O: hidden },
-      inputs: { x: from },
-      weights: {
-        w: draw(`encoder.layer.0.${name}.weight`, [hidden, hidden], 0.04),
-        b: draw(`encoder.layer.0.${name}.bias`, [hidden], 0.02),
-      },
-    });
-  const normed = (name: string, from: string, to?: string): string =>
+  const add = (id: string, spec: Omit<NodeSpec, 'id' | 'output' | 'dims'>, to = id, out = hidden): string =>
+    builder.node({ id, dims: rows, ...spec, output: { name: to, shape: [B, S, Sizes.constant(out)] } });
+  const dense = (name: string, from: string, out: number): string =>
     add(
       name,
       {
-        layer: 'layer_norm',
-        fixed: { D: hidden },
+        layer: 'linear',
+        fixed: { D: hidden, O: out },
         inputs: { x: from },
+        weights: {
+          w: draw(`encoder.layer.0.${name}.weight`, [out, hidden], 0.04),
+          b: draw(`encoder.layer.0.${name}.bias`, [out], 0.02),
+        },
+      },
+      name,
+      out,
+    );
+  const addNorm = (name: string, from: string, skip: string, to?: string): string =>
+    add(
+      name,
+      {
+        layer: 'add_norm',
+        fixed: { D: hidden },
+        inputs: { x: skip, r: from },
         weights: {
           g: draw(`encoder.layer.0.${name}.weight`, [hidden], 0.02, 1),
           b: draw(`encoder.layer.0.${name}.bias`, [hidden], 0.02),
@@ -146,21 +151,18 @@ export function bertBaseLayer(tokens = 16): Case {
       },
       to,
     );
-  const residual = (id: string, from: string, skip: string): string =>
-    add(id, { layer: 'add', fixed: { D: hidden }, inputs: { x: skip, r: from } });
-  const [q, k, v] = ['query', 'key', 'value'].map((name) => dense(`attention.self.${name}`, x)) as [
-    string,
-    string,
-    string,
-  ];
-  const context = add(
-    'attention.self',
-    { layer: 'attention', fixed: { heads, width: hidden / heads }, without: ['scale'], inputs: { q, k, v, mask } },
-    'context',
-    { B, S },
-  );
-  const attended = residual('attention.add', dense('attention.output.dense', context), x);
-  const between = normed('attention.output.LayerNorm', attended);
+  const context = builder.node({
+    id: 'attention.self',
+    layer: 'packed_attention',
+    fixed: { heads, width: hidden / heads },
+    options: { mask_value: -3.4028234663852886e38 },
+    without: ['scale'],
+    dims: { B, S },
+    inputs: { qkv: dense('attention.self.qkv', x, 3 * hidden), mask },
+    output: { name: 'context', shape },
+  });
+  const attended = dense('attention.output.dense', context, hidden);
+  const between = addNorm('attention.output.LayerNorm', attended, x);
   const fed = add('ffn', {
     layer: 'ff',
     fixed: { D: hidden, H: middle, O: hidden },
@@ -172,7 +174,7 @@ export function bertBaseLayer(tokens = 16): Case {
       b2: draw('encoder.layer.0.output.dense.bias', [hidden], 0.02),
     },
   });
-  const y = normed('output.LayerNorm', residual('ffn.add', fed, between), 'y');
+  const y = addNorm('output.LayerNorm', fed, between, 'y');
   const graph = builder.finish([y], weights);
   const size = { hidden, heads, layers: 1 };
   return {

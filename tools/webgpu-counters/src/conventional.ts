@@ -5,6 +5,7 @@
  * biased GELU, and the residual with its norm are one operator each, of ONNX Runtime's own domain.
  */
 import { type Graph, type GraphNode, Sizes, type WeightTensor } from '@espalier/ir';
+import { projectionOf } from '@espalier/models';
 import { type OnnxWriter, onnxWriter, type Port } from './onnx-model.ts';
 
 export type Style = 'plain' | 'fused';
@@ -20,14 +21,25 @@ interface Writing {
   readonly heads: number;
 }
 
+interface Floats {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
 /** Throws Error for a weight that is not there: the graph is of another family, then. */
-function weight(
-  { weights }: Writing,
-  name: string,
-): { readonly data: Float32Array; readonly shape: readonly number[] } {
+function weight({ weights }: Writing, name: string): Floats {
   const found: WeightTensor | undefined = weights.get(name);
   if (!(found?.data instanceof Float32Array)) throw new Error(`there is no weight ${name} of f32`);
   return { data: found.data, shape: found.shape };
+}
+
+const PARTS = ['query', 'key', 'value'] as const;
+
+/** Query, key or value alone, out of the graph's one projection. */
+function projection(to: Writing, prefix: string, part: (typeof PARTS)[number], kind: 'weight' | 'bias'): Floats {
+  const { data, shape } = weight(to, `${prefix}.qkv.${kind}`);
+  const which = PARTS.indexOf(part) as 0 | 1 | 2;
+  return { data: projectionOf(data, to.heads, which), shape: [to.hidden, ...shape.slice(1)] };
 }
 
 const vector = (to: Writing, name: string): string => {
@@ -41,10 +53,11 @@ function transposed(data: Float32Array, rows: number): Float32Array {
   return Float32Array.from(data, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)] as number);
 }
 
-function matrix(to: Writing, name: string): string {
-  const { data, shape } = weight(to, name);
+const matrix = (to: Writing, name: string): string => written(to, weight(to, name));
+
+function written({ writer }: Writing, { data, shape }: Floats): string {
   const [rows = 1] = shape;
-  return to.writer.floats(transposed(data, rows), [data.length / rows, rows]);
+  return writer.floats(transposed(data, rows), [data.length / rows, rows]);
 }
 
 const scalar = (to: Writing, value: number): string => to.writer.floats(Float32Array.of(value), [1]);
@@ -90,22 +103,24 @@ function attend(to: Writing, q: string, k: string, v: string, scale: string, bia
 function selfAttention(to: Writing, x: string, prefix: string, bias: string): string {
   const { writer, hidden, heads } = to;
   const width = hidden / heads;
-  const names = ['query', 'key', 'value'].map((name) => `${prefix}.self.${name}`);
   if (to.style === 'plain') {
-    const [q, k, v] = names.map((name, i) =>
-      writer.op('Transpose', [writer.op('Reshape', [dense(to, x, name), writer.integers(0, 0, heads, width)])], {
+    const [q, k, v] = PARTS.map((part, i) => {
+      const product = writer.op('MatMul', [x, written(to, projection(to, `${prefix}.self`, part, 'weight'))]);
+      const { data } = projection(to, `${prefix}.self`, part, 'bias');
+      const projected = writer.op('Add', [product, writer.floats(data, [hidden])]);
+      return writer.op('Transpose', [writer.op('Reshape', [projected, writer.integers(0, 0, heads, width)])], {
         perm: i === 1 ? [0, 2, 3, 1] : [0, 2, 1, 3],
-      }),
-    ) as [string, string, string];
+      });
+    }) as [string, string, string];
     return attend(to, q, k, v, scalar(to, 1 / Math.sqrt(width)), bias);
   }
   const packed = new Float32Array(3 * hidden * hidden);
   const biases = new Float32Array(3 * hidden);
-  for (const [i, name] of names.entries()) {
-    const columns = transposed(weight(to, `${name}.weight`).data, hidden);
+  for (const [i, part] of PARTS.entries()) {
+    const columns = transposed(projection(to, `${prefix}.self`, part, 'weight').data, hidden);
     for (let row = 0; row < hidden; row++)
       packed.set(columns.subarray(row * hidden, (row + 1) * hidden), row * 3 * hidden + i * hidden);
-    biases.set(weight(to, `${name}.bias`).data, i * hidden);
+    biases.set(projection(to, `${prefix}.self`, part, 'bias').data, i * hidden);
   }
   return writer.own(
     'Attention',

@@ -18,7 +18,7 @@ interface Runtime {
 }
 
 async function contender({ InferenceSession, Tensor }: Runtime, work: Work, options: object): Promise<Contender> {
-  const session = await InferenceSession.create(exportOnnx(work.graph), options);
+  const session = await InferenceSession.create(exportOnnx(work.forPeers?.() ?? work.graph), options);
   const dims = new Map(Object.entries(work.dims));
   const feeds = Object.fromEntries(
     Object.entries(work.inputs).map(([name, data]) => {

@@ -11,7 +11,7 @@ async function modelFolder(work: Work): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'espalier-bench-model-'));
   await mkdir(join(folder, 'onnx'));
   await writeFile(join(folder, 'config.json'), JSON.stringify({ model_type: 'bert', architectures: ['BertModel'] }));
-  await writeFile(join(folder, 'onnx', 'model.onnx'), exportOnnx(work.graph));
+  await writeFile(join(folder, 'onnx', 'model.onnx'), exportOnnx(work.forPeers?.() ?? work.graph));
   return folder;
 }
 

@@ -3,6 +3,7 @@ import type { LayerArgs } from '@espalier/ir';
 
 export const VALUES: Readonly<Record<string, LayerArgs>> = {
   add: { dims: { D: 7 } },
+  add_norm: { dims: { D: 7 } },
   attention: { dims: { heads: 2, width: 5 } },
   bert_embedding: { dims: { V: 11, P: 9, K: 2, D: 7 } },
   classification_head: { dims: { D: 7, H: 9, C: 3 } },
@@ -20,6 +21,7 @@ export const VALUES: Readonly<Record<string, LayerArgs>> = {
   mlm_head: { dims: { D: 7, V: 11 } },
   moe_top1: { dims: { D: 7, E: 3, H: 9, O: 5 } },
   packed_attention: { dims: { heads: 2, width: 5 } },
+  residual_norm: { dims: { D: 7 } },
   rms_norm: { dims: { D: 7 } },
   rows: { dims: { D: 7 } },
   sinusoid_embedding: { dims: { V: 11, P: 9, D: 7 } },

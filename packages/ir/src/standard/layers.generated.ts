@@ -6,6 +6,16 @@ layer add(T, D) {
   output y[t, d] = x[t, d] + r[t, d]
 }
 `,
+  add_norm: `// The residual connection and the layer normalisation of the sum: what ends each half of a post-norm layer, as in BERT.
+layer add_norm(T, D; eps = 1e-12) {
+  input x[T, D], r[T, D]
+  weight g[D] = 1, b[D] = 0
+  z[t, d] = x[t, d] + r[t, d]
+  mean[t] = (sum i: z[t, i]) / D
+  variance[t] = (sum i: (z[t, i] - mean[t]) * (z[t, i] - mean[t])) / D
+  output y[t, d] = (z[t, d] - mean[t]) / sqrt(variance[t] + eps) * g[d] + b[d]
+}
+`,
   attention: `// Multi-head softmax attention with an additive padding mask: mask[b, r] = 1 keeps position r, 0 adds mask_value to its
 // scores. Hugging Face adds the most negative float32 (so a row that is masked everywhere attends uniformly).
 layer attention(B, S, heads, width; mask_value = -3.4028234663852886e38, causal = false) {
@@ -201,6 +211,17 @@ layer packed_attention(B, S, heads, width; mask_value = -10000, causal = false) 
   e[b, h, s, r] = exp(score[b, h, s, r] - top[b, h, s])
   total[b, h, s] = sum r: e[b, h, s, r]
   output y[b, s, h, d] = (sum r: e[b, h, s, r] * qkv[b, r, h, 2, d]) / total[b, h, s]
+}
+`,
+  residual_norm: `// The residual connection, z, which goes on past the next block, and y, its layer normalisation, which goes into it: what stands
+// between the blocks of a pre-norm encoder.
+layer residual_norm(T, D; eps = 1e-12) {
+  input x[T, D], r[T, D]
+  weight g[D] = 1, b[D] = 0
+  output z[t, d] = x[t, d] + r[t, d]
+  mean[t] = (sum i: z[t, i]) / D
+  variance[t] = (sum i: (z[t, i] - mean[t]) * (z[t, i] - mean[t])) / D
+  output y[t, d] = (z[t, d] - mean[t]) / sqrt(variance[t] + eps) * g[d] + b[d]
 }
 `,
   rms_norm: `// Root-mean-square normalisation (arXiv 1910.07467).

@@ -11,6 +11,7 @@ import { type ConfigSection, labelsOf, layerCount, shown } from './config.ts';
 import { type CheckpointData, chosenOutputs, type GraphOptions, type Model, type Task } from './model.ts';
 import {
   ASKED_POSITIONS,
+  addNorm,
   askedRows,
   EACH_SEQUENCE,
   EVERY_POSITION,
@@ -19,7 +20,6 @@ import {
   linear,
   type NormKind,
   norm,
-  residual,
   type Site,
   sentenceEmbedding,
   states,
@@ -210,10 +210,12 @@ function encoder(site: Site, shape: Shape, named: Map<string, string>): string {
   named.set('hidden_states.0', state);
   for (let i = 0; i < shape.layers; i++) {
     const stored = `encoder.layer.${i}`;
-    const attended = attention(site, shape, i, state);
-    const middle = normed(
+    const ending = (id: string, from: string, skip: string, to: string, prefix: string): string =>
+      addNorm(site, { id, from, skip, to, rows, width: hidden, norm: shape.norm, prefix });
+    const middle = ending(
       `layers.${i}.attention.norm`,
-      attended,
+      attention(site, shape, i, state),
+      state,
       `ffn.${i}.input`,
       `${stored}.attention.output.LayerNorm`,
     );
@@ -228,14 +230,7 @@ function encoder(site: Site, shape: Shape, named: Map<string, string>): string {
       outof: `${stored}.output.dense`,
       bias: true,
     });
-    const sum = residual(site, {
-      id: `layers.${i}.ffn.add`,
-      from: fed,
-      skip: middle,
-      to: `layers.${i}.sum`,
-      width: hidden,
-    });
-    state = normed(`layers.${i}.norm`, sum, stateName(i + 1), `${stored}.output.LayerNorm`);
+    state = ending(`layers.${i}.norm`, fed, middle, stateName(i + 1), `${stored}.output.LayerNorm`);
     named.set(`ffn.${i}.input`, middle);
     named.set(`ffn.${i}.output`, fed);
     named.set(`hidden_states.${i + 1}`, state);
@@ -243,38 +238,69 @@ function encoder(site: Site, shape: Shape, named: Map<string, string>): string {
   return state;
 }
 
-/** Self-attention with its output projection and residual, before the norm. */
+/** Self-attention with its output projection, before the residual. */
 function attention(site: Site, shape: Shape, i: number, state: string): string {
   const { hidden, heads } = shape;
   const id = `layers.${i}.attention`;
   const stored = `encoder.layer.${i}.attention`;
-  const dense = (name: string, from: string, prefix: string): string =>
-    linear(site, {
-      id: `${id}.${name}`,
-      from,
-      to: `${id}.${name}`,
-      rows: EVERY_POSITION,
-      width: hidden,
-      out: hidden,
-      weight: `${prefix}.weight`,
-      bias: `${prefix}.bias`,
-    });
-  const [q, k, v] = ['query', 'key', 'value'].map((name) => dense(name, state, `${stored}.self.${name}`)) as [
-    string,
-    string,
-    string,
-  ];
+  const width = hidden.size / heads;
+  const three = projections(site, `${stored}.self`, hidden, width);
+  const qkv = site.graph.node({
+    id: `${id}.qkv`,
+    layer: 'linear',
+    fixed: { D: hidden.size, O: 3 * hidden.size },
+    dims: { T: EVERY_POSITION.count },
+    inputs: { x: state },
+    weights: three,
+    output: { name: `${id}.qkv`, shape: states(3 * hidden.size) },
+  });
   const context = site.graph.node({
     id: `${id}.self`,
-    layer: 'attention',
-    fixed: { heads, width: hidden.size / heads },
+    layer: 'packed_attention',
+    fixed: { heads, width },
+    options: { mask_value: MASK_VALUE },
     without: ['scale'],
     dims: { B, S },
-    inputs: { q, k, v, mask: 'attention_mask' },
+    inputs: { qkv, mask: 'attention_mask' },
     output: { name: `${id}.context`, shape: states(hidden.size) },
   });
-  const projected = dense('output', context, `${stored}.output.dense`);
-  return residual(site, { id: `${id}.add`, from: projected, skip: state, to: `${id}.sum`, width: hidden });
+  return linear(site, {
+    id: `${id}.output`,
+    from: context,
+    to: `${id}.output`,
+    rows: EVERY_POSITION,
+    width: hidden,
+    out: hidden,
+    weight: `${stored}.output.dense.weight`,
+    bias: `${stored}.output.dense.bias`,
+  });
+}
+
+/** The most negative float32, which modeling_bert adds where the mask is 0. */
+const MASK_VALUE = -3.4028234663852886e38;
+
+/** Query, key and value as one product: for each head the `width` rows of its query, then of its key, then of its value. */
+function projections({ book }: Site, prefix: string, hidden: Extent, width: number): { w: string; b: string } {
+  const join = (kind: 'weight' | 'bias', row: readonly Extent[]): string => {
+    const length = row.reduce((product, e) => product * e.size, 1);
+    return book.takeTogether(
+      ['query', 'key', 'value'].map((name) => `${prefix}.${name}.${kind}`),
+      [hidden, ...row],
+      { shape: [3 * hidden.size, ...row.map((e) => e.size)], data: (parts) => interleaved(parts, width * length) },
+      `${prefix}.qkv.${kind}`,
+    );
+  };
+  return { w: join('weight', [hidden]), b: join('bias', []) };
+}
+
+/** The first `run` numbers of each part, then the next ones of each, and so on. */
+function interleaved(parts: readonly Float32Array[], run: number): Float32Array {
+  const result = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  parts.forEach((part, p) => {
+    for (let from = 0; from < part.length; from += run)
+      result.set(part.subarray(from, from + run), from * parts.length + p * run);
+  });
+  return result;
 }
 
 /** tanh(dense(first token)): [B, hidden]. */

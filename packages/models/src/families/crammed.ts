@@ -19,6 +19,7 @@ import {
   type TreeNode,
 } from './model.ts';
 import {
+  addNorm,
   EVERY_POSITION,
   feedforward,
   linear,
@@ -153,36 +154,43 @@ function encoder(site: Site, arch: Arch, named: Map<string, string>, treeNodes: 
   const rows = EVERY_POSITION;
   const stateName = (i: number): string =>
     i === arch.layers && !arch.finalNorm ? 'last_hidden_state' : `hidden_states.${i}`;
-  const normed = (id: string, from: string, to: string, prefix: string): string =>
-    norm(site, { id, from, to, rows, width: hidden, norm: arch.norm, prefix });
+  const common = { rows, width: hidden, norm: arch.norm };
   let state: string;
   if (arch.embeddingNorm) {
-    const sum = embedding(site, arch, 'embeddings.sum');
-    state = normed('embeddings.norm', sum, stateName(0), 'embedding.norm');
+    const from = embedding(site, arch, 'embeddings.sum');
+    state = norm(site, { ...common, id: 'embeddings.norm', from, to: stateName(0), prefix: 'embedding.norm' });
   } else {
     state = embedding(site, arch, stateName(0));
   }
   named.set('hidden_states.0', state);
+  /** The norm of the state that layer i begins with; null where the last state goes as it is. */
+  const normBefore = (i: number): { id: string; to: string; prefix: string } | null => {
+    const id = `layers.${i}`;
+    if (i < arch.layers) return { id: `${id}.attention.norm`, to: `${id}.attention.input`, prefix: `${id}.norm1` };
+    return arch.finalNorm ? { id: 'final_norm', to: 'last_hidden_state', prefix: 'final_norm' } : null;
+  };
+  const first = normBefore(0);
+  let read = first === null ? state : norm(site, { ...common, ...first, from: state });
   for (let i = 0; i < arch.layers; i++) {
     const id = `layers.${i}`;
-    const before = normed(`${id}.attention.norm`, state, `${id}.attention.input`, `${id}.norm1`);
-    const attended = attention(site, arch, i, before);
-    const middle = residual(site, {
-      id: `${id}.attention.add`,
-      from: attended,
-      skip: state,
-      to: `${id}.middle`,
-      width: hidden,
+    const middle = `${id}.middle`;
+    const input = addNorm(site, {
+      ...{ ...common, from: attention(site, arch, i, read), skip: state, sum: middle },
+      ...{ id: `${id}.ffn.norm`, to: `ffn.${i}.input`, prefix: `${id}.norm2` },
     });
-    const input = normed(`${id}.ffn.norm`, middle, `ffn.${i}.input`, `${id}.norm2`);
     const output = block(site, arch, i, input);
     if (arch.block.kind === 'fff') treeNodes.push({ layer: i, node: `${id}.ffn`, tensor: output });
-    state = residual(site, { id: `${id}.ffn.add`, from: output, skip: middle, to: stateName(i + 1), width: hidden });
+    state = stateName(i + 1);
+    const next = normBefore(i + 1);
+    read =
+      next === null
+        ? residual(site, { id: `${id}.ffn.add`, from: output, skip: middle, to: state, width: hidden })
+        : addNorm(site, { ...common, ...next, from: output, skip: middle, sum: state });
     named.set(`ffn.${i}.input`, input);
     named.set(`ffn.${i}.output`, output);
     named.set(`hidden_states.${i + 1}`, state);
   }
-  return arch.finalNorm ? normed('final_norm', state, 'last_hidden_state', 'final_norm') : state;
+  return read;
 }
 
 /** Word embedding plus positions, before the norm. */

@@ -87,11 +87,12 @@ export interface NormSpec extends Step {
 }
 
 /** Layer norm (`.weight`, `.bias`), or crammedBERT's RMS norm or scale norm (`.learnable_scale`, a vector or a scalar). */
-export function norm({ graph, book }: Site, spec: NormSpec): string {
+export function norm(site: Site, spec: NormSpec): string {
+  const { graph, book } = site;
   const { prefix, width, rows } = spec;
   const { kind, eps } = spec.norm;
   const weights = {
-    layer: () => ({ g: book.take(`${prefix}.weight`, [width]), b: book.take(`${prefix}.bias`, [width]) }),
+    layer: () => layerNormWeights(site, prefix, width),
     rms: () => ({ g: book.take(`${prefix}.learnable_scale`, [width]) }),
     scale: () => ({ g: book.take(`${prefix}.learnable_scale`, [], { shape: [1] }) }),
   }[kind];
@@ -106,6 +107,39 @@ export function norm({ graph, book }: Site, spec: NormSpec): string {
     output: { name: spec.to, shape: rows.shape(width.size) },
   });
 }
+
+export interface AddNormSpec extends NormSpec {
+  /** The tensor of the residual connection. */
+  readonly skip: string;
+  /** The name that their sum goes by, where something else reads it too. */
+  readonly sum?: string;
+}
+
+/** norm(skip + from): one node for a layer norm, two for other kinds. */
+export function addNorm(site: Site, spec: AddNormSpec): string {
+  const { id, from, skip, sum, to, width, rows, prefix } = spec;
+  if (spec.norm.kind !== 'layer') {
+    const added = residual(site, { id: `${id}.add`, from, skip, to: sum ?? `${id}.sum`, width, rows });
+    return norm(site, { ...spec, from: added });
+  }
+  const shape = rows.shape(width.size);
+  return site.graph.node({
+    id,
+    layer: sum === undefined ? 'add_norm' : 'residual_norm',
+    fixed: { D: width.size },
+    options: { eps: spec.norm.eps },
+    dims: { T: rows.count },
+    inputs: { x: skip, r: from },
+    weights: layerNormWeights(site, prefix, width),
+    output: { name: to, shape },
+    ...(sum === undefined ? {} : { others: { z: { name: sum, shape } } }),
+  });
+}
+
+const layerNormWeights = ({ book }: Site, prefix: string, width: Extent): { g: string; b: string } => ({
+  g: book.take(`${prefix}.weight`, [width]),
+  b: book.take(`${prefix}.bias`, [width]),
+});
 
 /** x + r, row by row. */
 export function residual(

@@ -24,6 +24,13 @@ export interface Reshaped {
   readonly data?: (data: Float32Array) => Float32Array;
 }
 
+/** What becomes of several tensors that are taken together. */
+export interface Joined {
+  readonly shape: readonly number[];
+  /** The numbers of the weight, a new array; `parts` in the order of the names, maybe views of the file. */
+  readonly data: (parts: readonly Float32Array[]) => Float32Array;
+}
+
 /** The tensors of one checkpoint under their canonical names. */
 export interface WeightBook {
   /** Whether the checkpoint has it. */
@@ -37,6 +44,8 @@ export interface WeightBook {
    * A tensor may be taken more than once, under several names, with different reshapings.
    */
   take(name: string, shape: readonly Extent[], reshaped?: Reshaped, as?: string): string;
+  /** Takes tensors of one shape together: they become the one weight `as`. */
+  takeTogether(names: readonly string[], shape: readonly Extent[], joined: Joined, as: string): string;
   /** Adds a weight that is computed, not stored; computed when all else is found right. */
   add(name: string, shape: readonly number[], compute: () => Float32Array): string;
   /** Says that a tensor, or all whose names match, are known and on purpose not used. */
@@ -69,10 +78,15 @@ interface Tie extends Stored {
   readonly hint: string | undefined;
 }
 
-interface Wanted extends Stored {
-  readonly reshaped: Reshaped | undefined;
+/** A weight of the graph, and the tensors of the file it is made of. */
+interface Wanted {
+  readonly parts: readonly Stored[];
+  readonly shape: readonly number[];
+  readonly data: (parts: readonly Float32Array[]) => Float32Array;
   readonly as: string;
 }
+
+const only = ([data]: readonly Float32Array[]): Float32Array => data ?? new Float32Array(0);
 
 /**
  * Opens the book on a checkpoint's tensors.
@@ -99,7 +113,8 @@ export function weightBook(
   const computed: (() => WeightTensor)[] = [];
   const ignorable: (RegExp | string)[] = [];
   const spelled = (name: string): string => found.get(name)?.name ?? naming.spelled(name);
-  const taken = (): ReadonlySet<string> => new Set([...wanted.values(), ...ties].map((w) => w.name));
+  const asked = (): readonly Stored[] => [...[...wanted.values()].flatMap((w) => w.parts), ...ties];
+  const taken = (): ReadonlySet<string> => new Set(asked().map((w) => w.name));
   const left = (): readonly string[] => {
     const names = taken();
     return [...found.keys()].filter((name) => !names.has(name));
@@ -169,7 +184,17 @@ export function weightBook(
     has: (name) => found.has(name),
     shapeOf: (name) => found.get(name)?.shape,
     take(name, shape, reshaped, as = name) {
-      wanted.set(as, { name, shape, reshaped, as });
+      const data = reshaped?.data;
+      wanted.set(as, {
+        parts: [{ name, shape }],
+        shape: reshaped?.shape ?? shape.map((e) => e.size),
+        data: data === undefined ? only : (parts) => data(only(parts)),
+        as,
+      });
+      return as;
+    },
+    takeTogether(names, shape, joined, as) {
+      wanted.set(as, { parts: names.map((name) => ({ name, shape })), ...joined, as });
       return as;
     },
     tie: (copy, original, shape, hint) => void ties.push({ name: copy, original, shape, hint }),
@@ -180,21 +205,23 @@ export function weightBook(
     ignore: (matching) => void ignorable.push(matching),
     settle() {
       checkNames();
-      for (const want of [...wanted.values(), ...ties]) {
+      for (const want of asked()) {
         const view = found.get(want.name);
         if (view !== undefined) checkShape(want, view);
       }
       for (const tie of ties) checkTie(tie);
       const weights = new Map(computed.map((make) => make()).map((weight) => [weight.name, weight] as const));
       const converted = new Map<string, Float32Array>();
-      for (const { name, shape, reshaped, as } of wanted.values()) {
-        const source = converted.get(name) ?? numbers(name);
-        converted.set(name, source);
-        const data = reshaped?.data?.(source) ?? source;
-        const target = reshaped?.shape ?? shape.map((e) => e.size);
-        if (data.length !== elementCount(target))
-          throw new RangeError(`${as}: ${data.length} numbers for [${target.join(', ')}]`);
-        weights.set(as, { name: as, storage: 'f32', shape: target, data });
+      const source = (name: string): Float32Array => {
+        const known = converted.get(name) ?? numbers(name);
+        converted.set(name, known);
+        return known;
+      };
+      for (const { parts, shape, data: make, as } of wanted.values()) {
+        const data = make(parts.map((part) => source(part.name)));
+        if (data.length !== elementCount(shape))
+          throw new RangeError(`${as}: ${data.length} numbers for [${shape.join(', ')}]`);
+        weights.set(as, { name: as, storage: 'f32', shape, data });
       }
       return weights;
     },

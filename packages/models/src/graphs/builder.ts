@@ -53,14 +53,22 @@ export interface NodeSpec extends LayerChoice {
   /** The layer's weights → names of weights, taken or promised. */
   readonly weights?: Readonly<Record<string, string>>;
   /** The layer's output `y` → the name and shape of the tensor it makes. */
-  readonly output: { readonly name: string; readonly shape: readonly Size[] };
+  readonly output: MadeTensor;
+  /** Its other outputs, where they are wanted. */
+  readonly others?: Readonly<Record<string, MadeTensor>>;
+}
+
+/** A tensor that a node makes. */
+export interface MadeTensor {
+  readonly name: string;
+  readonly shape: readonly Size[];
 }
 
 /** See the functions for what each promises. */
 export interface GraphBuilder {
   /** Declares an input; answers its name. */
   input(name: string, storage: 'f32' | 'i32', shape: readonly Size[]): string;
-  /** Adds a node; answers the name of its output tensor. Throws RangeError for a name used twice or an input nobody made. */
+  /** Adds a node; answers the name of the tensor that its output `y` makes. Throws RangeError for a name used twice or an input nobody made. */
   node(spec: NodeSpec): string;
   /** The graph. Keeps those of `weights` that a node uses. Throws RangeError for an output or weight that is not there. */
   finish(outputs: readonly string[], weights: ReadonlyMap<string, WeightTensor>): Graph;
@@ -101,7 +109,11 @@ export function graphBuilder(name: string, dims: readonly string[]): GraphBuilde
       id: spec.id,
       layer,
       dims: new Map(Object.entries(spec.dims)),
-      tensors: new Map([...Object.entries(spec.inputs), ['y', spec.output.name]]),
+      tensors: new Map([
+        ...Object.entries(spec.inputs),
+        ['y', spec.output.name],
+        ...Object.entries(spec.others ?? {}).map(([output, { name: tensor }]) => [output, tensor] as const),
+      ]),
       // A specialisation drops what it doesn't use: a tree of depth 0 with leaf networks has no deciding node.
       weights: new Map(Object.entries(spec.weights ?? {}).filter(([weight]) => needed.has(weight))),
     };
@@ -119,7 +131,8 @@ export function graphBuilder(name: string, dims: readonly string[]): GraphBuilde
           throw new RangeError(`graph ${name}: node ${spec.id} reads ${tensor}, which nobody made`);
       }
       if (specs.has(spec.id)) throw new RangeError(`graph ${name}: two nodes are named ${spec.id}`);
-      declare({ name: spec.output.name, storage: 'f32', shape: spec.output.shape });
+      for (const { name: made, shape } of [spec.output, ...Object.values(spec.others ?? {})])
+        declare({ name: made, storage: 'f32', shape });
       specs.set(spec.id, spec);
       return spec.output.name;
     },

@@ -7,7 +7,7 @@ export {
   type NodeSpec,
   type OptionValue,
 } from './builder.ts';
-export { type EncoderBlock, type EncoderShape, encoderGraph } from './encoder.ts';
+export { type EncoderBlock, type EncoderShape, encoderGraph, projectionOf } from './encoder.ts';
 export {
   type Candidate,
   type ClassScore,
