@@ -141,12 +141,13 @@ export function lowerLayer(
         const name = variant.name === '' ? `k${i}` : `k${i}_${variant.name}`;
         const kernels = lowerUnit(unit, layer, variant, exported, name);
         return kernels.map((written, part): Lowered => {
-          const kernel = withoutUnused(labelled(written));
+          const unnumbered = withoutUnused(labelled(written));
+          // The very kernel that the pipeline schedules: what its schedule's steps give is then known already.
+          const kernel = { ...faultsFrom(unnumbered, faults), place };
+          faults += kernel.faults.length;
           const schedule =
             options.schedules?.[kernel.name] ?? target.schedule(unit, kernel, capabilities, variant.form);
-          const numbered = faultsFrom(kernel, faults);
-          faults += kernel.faults.length;
-          return { unit, kernel: { ...numbered, place }, schedule, when, finishes: part === kernels.length - 1 };
+          return { unit, kernel, schedule, when, finishes: part === kernels.length - 1 };
         });
       },
     );

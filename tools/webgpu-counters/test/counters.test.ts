@@ -6,7 +6,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bench, findChromium, openBench } from '../src/browser.ts';
-import { bundled } from '../src/cases.ts';
+import { bertBaseLayer, bundled } from '../src/cases.ts';
 import { compareCase, peersOf } from '../src/compare.ts';
 
 const chromium = findChromium();
@@ -48,5 +48,14 @@ describe.skipIf(chromium === undefined)(
       },
       600_000,
     );
+
+    it('one layer of BERT-base: at most half the dispatches, of a model rewritten with fused operators too', async () => {
+      const from = bertBaseLayer();
+      const peers = peersOf(from, true).filter(({ writing }) => writing !== 'exported');
+      expect(peers.map(({ writing }) => writing)).toEqual(['plain', 'fused']);
+      const [ours, ...theirs] = await compareCase(bench as Bench, from, peers);
+      expect(ours?.warm).toMatchObject({ submissions: 1, readbacks: 1, dispatches: 7 });
+      for (const { warm, contender } of theirs) expect(14, contender).toBeLessThanOrEqual(warm.dispatches);
+    }, 600_000);
   },
 );

@@ -4,7 +4,8 @@
  * gives the canonical form in which address arithmetic is written back.
  */
 import * as k from './build.ts';
-import type { Expr } from './types.ts';
+import type { Expr, Stmt } from './types.ts';
+import { eachChild } from './walk.ts';
 
 interface Monomial {
   readonly coefficient: number;
@@ -16,17 +17,14 @@ interface Atom {
 }
 export type Affine = ReadonlyMap<string, Monomial>;
 
-const monomialKey = (atoms: readonly Atom[]): string => atoms.map((a) => a.key).join('*');
+const monomialKey = (atoms: readonly Atom[]): string =>
+  atoms.length === 1 ? (atoms[0] as Atom).key : atoms.map((a) => a.key).join('*');
 
-function sum(parts: Iterable<Monomial>): Affine {
-  const result = new Map<string, Monomial>();
-  for (const part of parts) {
-    const key = monomialKey(part.atoms);
-    const coefficient = (result.get(key)?.coefficient ?? 0) + part.coefficient;
-    if (coefficient === 0) result.delete(key);
-    else result.set(key, { coefficient, atoms: part.atoms });
-  }
-  return result;
+/** Adds a term to a polynomial in the making. */
+function addTerm(sum: Map<string, Monomial>, key: string, coefficient: number, atoms: readonly Atom[]): void {
+  const total = (sum.get(key)?.coefficient ?? 0) + coefficient;
+  if (total === 0) sum.delete(key);
+  else sum.set(key, { coefficient: total, atoms });
 }
 
 /** A text that is equal exactly for equal expressions. */
@@ -58,45 +56,87 @@ export function exprKey(e: Expr): string {
   }
 }
 
+/** Polynomials of expressions that were asked for: nodes don't change, and index arithmetic is asked about again and again. */
+const polynomials = new WeakMap<Expr, Affine>();
+
 /** The canonical polynomial of a scalar i32 expression. */
 export function affine(e: Expr): Affine {
-  if (e.kind === 'literal') return sum(e.value === 0 ? [] : [{ coefficient: e.value, atoms: [] }]);
+  let known = polynomials.get(e);
+  if (known === undefined) {
+    known = polynomialOf(e);
+    polynomials.set(e, known);
+  }
+  return known;
+}
+
+const ZERO: Affine = new Map();
+const number = (value: number): Affine => (value === 0 ? ZERO : new Map([['', { coefficient: value, atoms: [] }]]));
+
+function polynomialOf(e: Expr): Affine {
+  if (e.kind === 'literal') return number(e.value);
   if (e.kind === 'op') {
     const [a, b] = e.args;
     if (a !== undefined && b !== undefined) {
-      if (e.op === 'add') return sum([...affine(a).values(), ...affine(b).values()]);
-      if (e.op === 'sub') return sum([...affine(a).values(), ...scale(affine(b), -1).values()]);
+      if (e.op === 'add') return plus(affine(a), affine(b));
+      if (e.op === 'sub') return plus(affine(a), scale(affine(b), -1));
       if (e.op === 'mul') return multiply(affine(a), affine(b));
     }
   }
-  return sum([{ coefficient: 1, atoms: [{ key: exprKey(e), expr: e }] }]);
+  const key = exprKey(e);
+  return new Map([[key, { coefficient: 1, atoms: [{ key, expr: e }] }]]);
+}
+
+/** The polynomial with every coefficient changed to another that isn't 0. */
+function withCoefficients(a: Affine, change: (coefficient: number) => number): Affine {
+  const result = new Map<string, Monomial>();
+  for (const [key, m] of a) result.set(key, { coefficient: change(m.coefficient), atoms: m.atoms });
+  return result;
 }
 
 export const scale = (a: Affine, factor: number): Affine =>
-  sum([...a.values()].map((m) => ({ coefficient: m.coefficient * factor, atoms: m.atoms })));
+  factor === 1 ? a : factor === 0 ? ZERO : withCoefficients(a, (coefficient) => coefficient * factor);
 
 /** The polynomial divided by a number that divides every coefficient. */
 export const divide = (a: Affine, divisor: number): Affine =>
-  sum([...a.values()].map((m) => ({ coefficient: m.coefficient / divisor, atoms: m.atoms })));
+  withCoefficients(a, (coefficient) => coefficient / divisor);
 
-export const plus = (a: Affine, b: Affine): Affine => sum([...a.values(), ...b.values()]);
-
-export function multiply(a: Affine, b: Affine): Affine {
-  const parts: Monomial[] = [];
-  for (const x of a.values()) {
-    for (const y of b.values()) {
-      const atoms = [...x.atoms, ...y.atoms].sort((p, q) => (p.key < q.key ? -1 : 1));
-      parts.push({ coefficient: x.coefficient * y.coefficient, atoms });
-    }
-  }
-  return sum(parts);
+export function plus(a: Affine, b: Affine): Affine {
+  if (a.size === 0) return b;
+  if (b.size === 0) return a;
+  const result = new Map(a);
+  for (const [key, m] of b) addTerm(result, key, m.coefficient, m.atoms);
+  return result;
 }
 
-export const equal = (a: Affine, b: Affine): boolean => plus(a, scale(b, -1)).size === 0;
+export function multiply(a: Affine, b: Affine): Affine {
+  const [x, y] = [constantOf(a), constantOf(b)];
+  if (y !== null) return scale(a, y);
+  if (x !== null) return scale(b, x);
+  const result = new Map<string, Monomial>();
+  for (const p of a.values()) {
+    for (const q of b.values()) {
+      const atoms = [...p.atoms, ...q.atoms].sort((s, t) => (s.key < t.key ? -1 : 1));
+      addTerm(result, monomialKey(atoms), p.coefficient * q.coefficient, atoms);
+    }
+  }
+  return result;
+}
+
+export function equal(a: Affine, b: Affine): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  for (const [key, { coefficient }] of a) if (b.get(key)?.coefficient !== coefficient) return false;
+  return true;
+}
 
 /** The constant part. */
 export const constantPart = (a: Affine): number => a.get('')?.coefficient ?? 0;
-export const withoutConstant = (a: Affine): Affine => new Map([...a].filter(([key]) => key !== ''));
+export function withoutConstant(a: Affine): Affine {
+  if (!a.has('')) return a;
+  const result = new Map(a);
+  result.delete('');
+  return result;
+}
 /** The number a polynomial is, or null. */
 export const constantOf = (a: Affine): number | null =>
   a.size === 0 ? 0 : a.size === 1 ? (a.get('')?.coefficient ?? null) : null;
@@ -149,16 +189,64 @@ export function residue(a: Affine, n: number, multiples: ReadonlyMap<string, num
 
 /** Writes a polynomial back; `rank` orders the terms (outer loops first), so that what is invariant stands together. */
 export function toExpr(a: Affine, rank: (e: Expr) => number = () => 0): Expr {
-  const terms = [...a.entries()].filter(([key]) => key !== '');
-  const rankOf = (m: Monomial): number => Math.max(0, ...m.atoms.map((atom) => rank(atom.expr)));
-  terms.sort(([ka, ma], [kb, mb]) => rankOf(ma) - rankOf(mb) || (ka < kb ? -1 : 1));
+  const terms: { readonly key: string; readonly rank: number; readonly monomial: Monomial }[] = [];
+  for (const [key, monomial] of a) {
+    if (key === '') continue;
+    let highest = 0;
+    for (const atom of monomial.atoms) highest = Math.max(highest, rank(atom.expr));
+    terms.push({ key, rank: highest, monomial });
+  }
+  terms.sort((s, t) => s.rank - t.rank || (s.key < t.key ? -1 : 1));
   let result: Expr | null = null;
-  for (const [, m] of terms) {
-    const ordered = [...m.atoms].sort((p, q) => rank(p.expr) - rank(q.expr));
-    const product = ordered.reduce<Expr>((p, atom) => k.mul(p, atom.expr), k.i32(m.coefficient));
+  for (const { monomial } of terms) {
+    const { atoms } = monomial;
+    const ordered = atoms.length === 1 ? atoms : [...atoms].sort((p, q) => rank(p.expr) - rank(q.expr));
+    let product: Expr = k.i32(monomial.coefficient);
+    for (const atom of ordered) product = k.mul(product, atom.expr);
     result = result === null ? product : k.add(result, product);
   }
   const constant = constantPart(a);
   if (result === null) return k.i32(constant);
   return constant === 0 ? result : k.add(result, k.i32(constant));
+}
+
+/** `toExpr` for many polynomials: equal ones are written as one node, which later passes then look at once. */
+export function writeOnce(rank: (e: Expr) => number): (a: Affine) => Expr {
+  const written = new Map<string, Expr>();
+  return (a) => {
+    let text = '';
+    for (const [key, m] of a) text += `${m.coefficient}*${key}+`;
+    let expr = written.get(text);
+    if (expr === undefined) {
+      expr = toExpr(a, rank);
+      written.set(text, expr);
+    }
+    return expr;
+  };
+}
+
+/** For `toExpr`: how deep in the loops of a kernel what an expression is made of is settled. */
+export function depthIn(body: readonly Stmt[]): (e: Expr) => number {
+  const depths = new Map<string, number>();
+  const walk = (block: readonly Stmt[], level: number): void => {
+    for (const s of block) {
+      if (s.kind === 'for') {
+        depths.set(s.index, level + 1);
+        walk(s.body, level + 1);
+      } else if (s.kind === 'if') {
+        walk(s.then, level);
+        walk(s.otherwise, level);
+      } else if (s.kind === 'let' || s.kind === 'var') depths.set(s.name, level);
+    }
+  };
+  walk(body, 0);
+  const depthOf = (e: Expr): number => {
+    if (e.kind === 'ref') return depths.get(e.name) ?? 0;
+    let deepest = 0;
+    eachChild(e, (child) => {
+      deepest = Math.max(deepest, depthOf(child));
+    });
+    return deepest;
+  };
+  return depthOf;
 }

@@ -8,8 +8,13 @@ const scalars: Readonly<Record<ScalarType, ValueType>> = {
   i32: { scalar: 'i32', lanes: 1 },
   bool: { scalar: 'bool', lanes: 1 },
 };
-export const vector = (type: ScalarType, lanes: number): ValueType =>
-  lanes === 1 ? scalar(type) : { scalar: type, lanes };
+/** Types of vectors by their lanes, each made once. */
+const vectors: Readonly<Record<ScalarType, ValueType[]>> = { f32: [], i32: [], bool: [] };
+export function vector(type: ScalarType, lanes: number): ValueType {
+  if (lanes === 1) return scalars[type];
+  vectors[type][lanes] ??= { scalar: type, lanes };
+  return vectors[type][lanes];
+}
 
 export const f32 = (value: number): Expr => ({ kind: 'literal', value, type: scalars.f32 });
 export const i32 = (value: number): Expr => ({ kind: 'literal', value, type: scalars.i32 });
@@ -24,10 +29,18 @@ const comparisons: ReadonlySet<KernelOp> = new Set(['eq', 'ne', 'lt', 'le', 'gt'
 export function resultType(name: KernelOp, args: readonly Expr[]): ValueType {
   const first = args[0]?.type ?? scalars.f32;
   if (comparisons.has(name)) return vector('bool', first.lanes);
-  if (name === 'select') return args[1]?.type ?? first;
-  if (name === 'to_f32' || name === 'from_bits') return vector('f32', first.lanes);
-  if (name === 'to_i32' || name === 'bits_of') return vector('i32', first.lanes);
-  return first;
+  switch (name) {
+    case 'select':
+      return args[1]?.type ?? first;
+    case 'to_f32':
+    case 'from_bits':
+      return vector('f32', first.lanes);
+    case 'to_i32':
+    case 'bits_of':
+      return vector('i32', first.lanes);
+    default:
+      return first;
+  }
 }
 
 /** An operation. i32 arithmetic on literals is folded; identities (x + 0, x · 1, x · 0 for i32) are applied. */

@@ -9,7 +9,7 @@ import { divergence } from './divergence.ts';
 import { fillsTile } from './held.ts';
 import { printExpr, printType } from './print.ts';
 import type { Binding, Expr, Kernel, KernelBuffer, KernelOp, Stmt, ValueType } from './types.ts';
-import { children } from './walk.ts';
+import { eachChild } from './walk.ts';
 
 /** Raised by `verify`: a bug of the named pass. */
 export class VerifyError extends Error {
@@ -19,13 +19,17 @@ export class VerifyError extends Error {
   }
 }
 
-const same = (a: ValueType, b: ValueType): boolean => a.scalar === b.scalar && a.lanes === b.lanes;
+const same = (a: ValueType, b: ValueType): boolean => a === b || (a.scalar === b.scalar && a.lanes === b.lanes);
 
 type Rule = (args: readonly ValueType[]) => boolean;
 const each =
   (scalars: string, count: number): Rule =>
-  (args) =>
-    args.length === count && args.every((a) => scalars.includes(a.scalar) && a.scalar === args[0]?.scalar);
+  (args) => {
+    const first = args[0]?.scalar;
+    return (
+      first !== undefined && args.length === count && scalars.includes(first) && args.every((a) => a.scalar === first)
+    );
+  };
 
 const rules: Readonly<Record<KernelOp, Rule>> = {
   add: each('f32 i32', 2),
@@ -282,7 +286,8 @@ class Verifier {
       if (!right) this.fail(`${e.buffer} holds ${buffer.storage}, read as ${printType(e.type)}`);
       return e.type;
     }
-    const types = children(e).map((c) => this.expr(c, scope));
+    const types: ValueType[] = [];
+    eachChild(e, (c) => types.push(this.expr(c, scope)));
     const problem = this.typeProblem(e, types);
     if (problem !== null) this.fail(`${printExpr(e)} ${problem}`);
     return e.type;

@@ -22,44 +22,129 @@ export function children(e: Expr): readonly Expr[] {
   }
 }
 
-/** The node with other sub-expressions, in the order of `children`. */
-export function withChildren(e: Expr, next: readonly Expr[]): Expr {
-  const old = children(e);
-  if (old.every((child, i) => child === next[i])) return e;
-  const only = next[0] as Expr;
+/** The list with every element changed; the list itself where none did. */
+function mapList<T>(list: readonly T[], change: (element: T) => T): readonly T[] {
+  let next: T[] | null = null;
+  for (let i = 0; i < list.length; i++) {
+    const old = list[i] as T;
+    const changed = change(old);
+    if (next !== null) next.push(changed);
+    else if (changed !== old) {
+      next = list.slice(0, i);
+      next.push(changed);
+    }
+  }
+  return next ?? list;
+}
+
+/** The node with its direct sub-expressions changed, in the order of `children`; the node itself where none did. */
+export function mapChildren(e: Expr, change: (e: Expr) => Expr): Expr {
   switch (e.kind) {
-    case 'load':
-      return { ...e, indices: next };
-    case 'op':
-      return { ...e, args: next };
+    case 'load': {
+      const indices = mapList(e.indices, change);
+      return indices === e.indices ? e : { ...e, indices };
+    }
+    case 'op': {
+      const args = mapList(e.args, change);
+      return args === e.args ? e : { ...e, args };
+    }
     case 'splat':
     case 'extract':
     case 'fold':
-    case 'subgroup_fold':
-      return { ...e, value: only };
-    case 'lanes':
-      return { ...e, elements: next };
-    case 'shuffle':
-      return { ...e, value: only, lane: next[1] as Expr };
+    case 'subgroup_fold': {
+      const value = change(e.value);
+      return value === e.value ? e : { ...e, value };
+    }
+    case 'lanes': {
+      const elements = mapList(e.elements, change);
+      return elements === e.elements ? e : { ...e, elements };
+    }
+    case 'shuffle': {
+      const value = change(e.value);
+      const lane = change(e.lane);
+      return value === e.value && lane === e.lane ? e : { ...e, value, lane };
+    }
     default:
       return e;
   }
 }
 
+/** Visits the direct sub-expressions of a node. */
+export function eachChild(e: Expr, visit: (e: Expr) => void): void {
+  switch (e.kind) {
+    case 'load':
+      for (const child of e.indices) visit(child);
+      return;
+    case 'op':
+      for (const child of e.args) visit(child);
+      return;
+    case 'splat':
+    case 'extract':
+    case 'fold':
+    case 'subgroup_fold':
+      visit(e.value);
+      return;
+    case 'lanes':
+      for (const child of e.elements) visit(child);
+      return;
+    case 'shuffle':
+      visit(e.value);
+      visit(e.lane);
+  }
+}
+
+/** Whether two expressions are equal, node by node. */
+export function isSame(a: Expr, b: Expr): boolean {
+  if (a === b) return true;
+  if (a.type.scalar !== b.type.scalar || a.type.lanes !== b.type.lanes) return false;
+  switch (a.kind) {
+    case 'literal':
+      return b.kind === 'literal' && Object.is(a.value, b.value);
+    case 'ref':
+    case 'dim':
+      return b.kind === a.kind && a.name === b.name;
+    case 'builtin':
+      return b.kind === 'builtin' && a.which === b.which;
+    case 'load':
+      return (
+        b.kind === 'load' &&
+        a.buffer === b.buffer &&
+        a.offset === b.offset &&
+        a.passes === b.passes &&
+        areSame(a.indices, b.indices)
+      );
+    case 'op':
+      return b.kind === 'op' && a.op === b.op && areSame(a.args, b.args);
+    case 'splat':
+      return b.kind === 'splat' && isSame(a.value, b.value);
+    case 'lanes':
+      return b.kind === 'lanes' && areSame(a.elements, b.elements);
+    case 'extract':
+      return b.kind === 'extract' && a.lane === b.lane && isSame(a.value, b.value);
+    case 'fold':
+    case 'subgroup_fold':
+      return b.kind === a.kind && a.op === b.op && isSame(a.value, b.value);
+    case 'shuffle':
+      return b.kind === 'shuffle' && a.mode === b.mode && isSame(a.value, b.value) && isSame(a.lane, b.lane);
+  }
+}
+
+const areSame = (a: readonly Expr[], b: readonly Expr[]): boolean =>
+  a.length === b.length && a.every((e, i) => isSame(e, b[i] as Expr));
+
 /** Rebuilds an expression bottom-up. */
 export function mapExpr(e: Expr, change: (e: Expr) => Expr): Expr {
-  return change(
-    withChildren(
-      e,
-      children(e).map((child) => mapExpr(child, change)),
-    ),
-  );
+  const rebuild = (x: Expr): Expr => change(mapChildren(x, rebuild));
+  return rebuild(e);
 }
 
 /** Visits an expression, outermost first. */
 export function visitExpr(e: Expr, visit: (e: Expr) => void): void {
-  visit(e);
-  for (const child of children(e)) visitExpr(child, visit);
+  const look = (x: Expr): void => {
+    visit(x);
+    eachChild(x, look);
+  };
+  look(e);
 }
 
 /** The expressions a statement itself holds, not those of statements inside it. */
@@ -84,28 +169,66 @@ export function expressionsOf(s: Stmt): readonly Expr[] {
   }
 }
 
-/** The statement with other expressions, in the order of `expressionsOf`. */
-export function withExpressions(s: Stmt, next: readonly Expr[]): Stmt {
-  const old = expressionsOf(s);
-  if (old.every((e, i) => e === next[i])) return s;
-  const first = next[0] as Expr;
+/** The statement with the expressions it holds itself changed, in the order of `expressionsOf`; itself where none did. */
+export function mapOwnExpressions(s: Stmt, change: (e: Expr) => Expr): Stmt {
   switch (s.kind) {
-    case 'for':
-      return { ...s, from: first, to: next[1] as Expr };
+    case 'for': {
+      const from = change(s.from);
+      const to = change(s.to);
+      return from === s.from && to === s.to ? s : { ...s, from, to };
+    }
     case 'if':
-    case 'check':
-      return { ...s, condition: first };
+    case 'check': {
+      const condition = change(s.condition);
+      return condition === s.condition ? s : { ...s, condition };
+    }
     case 'let':
-    case 'assign':
-      return { ...s, value: first };
-    case 'var':
-      return { ...s, init: first };
-    case 'store':
-      return { ...s, indices: next.slice(0, -1), value: next.at(-1) as Expr };
-    case 'fragment':
-      return { ...s, indices: next };
+    case 'assign': {
+      const value = change(s.value);
+      return value === s.value ? s : { ...s, value };
+    }
+    case 'var': {
+      const init = change(s.init);
+      return init === s.init ? s : { ...s, init };
+    }
+    case 'store': {
+      const indices = mapList(s.indices, change);
+      const value = change(s.value);
+      return indices === s.indices && value === s.value ? s : { ...s, indices, value };
+    }
+    case 'fragment': {
+      const indices = mapList(s.indices, change);
+      return indices === s.indices ? s : { ...s, indices };
+    }
     default:
       return s;
+  }
+}
+
+/** Visits the expressions a statement itself holds. */
+export function eachOwnExpression(s: Stmt, visit: (e: Expr) => void): void {
+  switch (s.kind) {
+    case 'for':
+      visit(s.from);
+      visit(s.to);
+      return;
+    case 'if':
+    case 'check':
+      visit(s.condition);
+      return;
+    case 'let':
+    case 'assign':
+      visit(s.value);
+      return;
+    case 'var':
+      visit(s.init);
+      return;
+    case 'store':
+      for (const e of s.indices) visit(e);
+      visit(s.value);
+      return;
+    case 'fragment':
+      for (const e of s.indices) visit(e);
   }
 }
 
@@ -116,52 +239,93 @@ export function blocksOf(s: Stmt): readonly (readonly Stmt[])[] {
   return [];
 }
 
-/** The statement with other blocks, in the order of `blocksOf`. */
-export function withBlocks(s: Stmt, next: readonly (readonly Stmt[])[]): Stmt {
-  if (s.kind === 'for') return { ...s, body: next[0] as readonly Stmt[] };
-  if (s.kind === 'if') return { ...s, then: next[0] as readonly Stmt[], otherwise: next[1] as readonly Stmt[] };
-  return s;
+/** The statement with the blocks inside it changed; itself where none did. */
+export function mapBlocks(s: Stmt, change: (block: readonly Stmt[]) => readonly Stmt[]): Stmt {
+  if (s.kind === 'for') {
+    const body = change(s.body);
+    return body === s.body ? s : { ...s, body };
+  }
+  if (s.kind !== 'if') return s;
+  const then = change(s.then);
+  const otherwise = change(s.otherwise);
+  return then === s.then && otherwise === s.otherwise ? s : { ...s, then, otherwise };
 }
 
-/** Rebuilds every expression of statements, inside nested ones too. */
+/**
+ * Rebuilds every expression of statements, inside nested ones too. `change` must follow from its expression alone: one that stands
+ * in several places is changed once, and stands in all of them again.
+ */
 export function mapExpressions(body: readonly Stmt[], change: (e: Expr) => Expr): readonly Stmt[] {
-  return body.map((s) => {
-    const changed = withExpressions(
-      s,
-      expressionsOf(s).map((e) => mapExpr(e, change)),
-    );
-    return withBlocks(
-      changed,
-      blocksOf(changed).map((block) => mapExpressions(block, change)),
-    );
-  });
+  const known = new Map<Expr, Expr>();
+  const rebuild = (e: Expr): Expr => {
+    let changed = known.get(e);
+    if (changed === undefined) {
+      changed = change(mapChildren(e, rebuild));
+      known.set(e, changed);
+    }
+    return changed;
+  };
+  const block = (statements: readonly Stmt[]): readonly Stmt[] => mapList(statements, statement);
+  const statement = (s: Stmt): Stmt => mapBlocks(mapOwnExpressions(s, rebuild), block);
+  return block(body);
 }
 
 /** Rebuilds statements innermost first; a statement may become any number of statements. */
 export function mapStatements(body: readonly Stmt[], change: (s: Stmt) => Stmt | readonly Stmt[]): readonly Stmt[] {
-  return body.flatMap((s) =>
-    change(
-      withBlocks(
-        s,
-        blocksOf(s).map((block) => mapStatements(block, change)),
-      ),
-    ),
-  );
+  const block = (statements: readonly Stmt[]): readonly Stmt[] =>
+    flatMapBlock(statements, (s) => change(mapBlocks(s, block)));
+  return block(body);
+}
+
+/** As `flatMap`; the list itself where every statement stays. */
+export function flatMapBlock(body: readonly Stmt[], change: (s: Stmt) => Stmt | readonly Stmt[]): readonly Stmt[] {
+  let next: Stmt[] | null = null;
+  for (let i = 0; i < body.length; i++) {
+    const old = body[i] as Stmt;
+    const changed = change(old);
+    if (next === null) {
+      if (changed === old) continue;
+      next = body.slice(0, i);
+    }
+    if ('kind' in changed) next.push(changed);
+    else for (const s of changed) next.push(s);
+  }
+  return next ?? body;
 }
 
 /** Visits statements, outer before inner, in order. */
 export function visitStatements(body: readonly Stmt[], visit: (s: Stmt) => void): void {
   for (const s of body) {
     visit(s);
-    for (const block of blocksOf(s)) visitStatements(block, visit);
+    if (s.kind === 'for') visitStatements(s.body, visit);
+    else if (s.kind === 'if') {
+      visitStatements(s.then, visit);
+      visitStatements(s.otherwise, visit);
+    }
   }
 }
 
 /** Visits every expression node of statements. */
 export function visitExpressions(body: readonly Stmt[], visit: (e: Expr) => void): void {
-  visitStatements(body, (s) => {
-    for (const e of expressionsOf(s)) visitExpr(e, visit);
-  });
+  const look = (e: Expr): void => {
+    visit(e);
+    eachChild(e, look);
+  };
+  visitStatements(body, (s) => eachOwnExpression(s, look));
+}
+
+/** Whether an expression of the statements is one that is looked for. One that stands in several places is looked at once. */
+export function someExpression(body: readonly Stmt[], isWanted: (e: Expr) => boolean): boolean {
+  const others = new Set<Expr>();
+  let found = false;
+  const look = (e: Expr): void => {
+    if (found || others.has(e)) return;
+    others.add(e);
+    if (isWanted(e)) found = true;
+    else eachChild(e, look);
+  };
+  visitStatements(body, (s) => eachOwnExpression(s, look));
+  return found;
 }
 
 /** Replaces references by expressions. Indices of loops are not renamed: names are unique, so nothing is captured. */

@@ -6,15 +6,14 @@ import { exprKey } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
 import {
-  blocksOf,
   children,
-  expressionsOf,
+  flatMapBlock,
+  mapBlocks,
+  mapChildren,
+  mapOwnExpressions,
   Names,
   namesDefined,
   visitStatements,
-  withBlocks,
-  withChildren,
-  withExpressions,
 } from '../kernel-ir/walk.ts';
 
 type For = Extract<Stmt, { kind: 'for' }>;
@@ -32,14 +31,11 @@ function hoistIn(kernel: Kernel, skip: (e: Expr) => boolean): Kernel {
 }
 
 function hoistBlock(body: readonly Stmt[], names: Names, skip: (e: Expr) => boolean): readonly Stmt[] {
-  return body.flatMap((s) => {
-    const inner = withBlocks(
-      s,
-      blocksOf(s).map((b) => hoistBlock(b, names, skip)),
-    );
+  return flatMapBlock(body, (s) => {
+    const inner = mapBlocks(s, (b) => hoistBlock(b, names, skip));
     return inner.kind === 'for' && inner.binding !== 'grid' && inner.binding !== 'workgroup'
       ? hoistFrom(inner, names, skip)
-      : [inner];
+      : inner;
   });
 }
 
@@ -61,13 +57,23 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
   const certain = runs(loop) && !synchronises;
   const memo = new Map<Expr, boolean>();
   const invariant = (e: Expr): boolean => {
-    const known = memo.get(e);
-    if (known !== undefined) return known;
-    let answer = children(e).every(invariant);
-    if (e.kind === 'ref') answer = !inside.has(e.name);
-    else if (e.kind === 'load') answer &&= certain && !stored.has(e.buffer);
-    else if (e.kind === 'shuffle' || e.kind === 'subgroup_fold' || e.kind === 'builtin') answer = e.kind === 'builtin';
-    memo.set(e, answer);
+    switch (e.kind) {
+      case 'literal':
+      case 'dim':
+      case 'builtin':
+        return true;
+      case 'ref':
+        return !inside.has(e.name);
+      case 'shuffle':
+      case 'subgroup_fold':
+        return false;
+    }
+    let answer = memo.get(e);
+    if (answer === undefined) {
+      const mayMove = e.kind !== 'load' || (certain && !stored.has(e.buffer));
+      answer = mayMove && children(e).every(invariant);
+      memo.set(e, answer);
+    }
     return answer;
   };
   const before: Stmt[] = [];
@@ -85,13 +91,17 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
     return true;
   });
   const moved = new Map<string, string>();
-  const lift = (e: Expr, mayLoad: boolean): Expr => {
+  const lifted = new Map<Expr, Expr>();
+  const lift = (e: Expr): Expr => {
     if (isCheap(e)) return e;
-    if (skip(e) || !invariant(e) || (!mayLoad && loads(e)))
-      return withChildren(
-        e,
-        children(e).map((c) => lift(c, mayLoad)),
-      );
+    let result = lifted.get(e);
+    if (result === undefined) {
+      result = skip(e) || !invariant(e) ? mapChildren(e, lift) : named(e);
+      lifted.set(e, result);
+    }
+    return result;
+  };
+  const named = (e: Expr): Expr => {
     const key = exprKey(e);
     let name = moved.get(key);
     if (name === undefined) {
@@ -101,21 +111,16 @@ function hoistFrom(loop: For, names: Names, skip: (e: Expr) => boolean): readonl
     }
     return k.ref(name, e.type);
   };
-  // Inside a branch, or a loop that may not run, a load may be of a place that there is not.
-  const liftIn = (block: readonly Stmt[], mayLoad: boolean): readonly Stmt[] =>
+  // Inside a branch a load may be of a place that there is not.
+  const liftUnlessLoad = (e: Expr): Expr => (loads(e) && !isCheap(e) ? mapChildren(e, liftUnlessLoad) : lift(e));
+  // What a loop inside computes alike in every iteration of this one stands before that loop already.
+  const liftIn = (block: readonly Stmt[], change: (e: Expr) => Expr): readonly Stmt[] =>
     block.map((s) => {
-      const changed = withExpressions(
-        s,
-        expressionsOf(s).map((e) => lift(e, mayLoad)),
-      );
-      const reached = mayLoad && changed.kind === 'for' && runs(changed);
-      return withBlocks(
-        changed,
-        blocksOf(changed).map((b) => liftIn(b, reached)),
-      );
+      const changed = mapOwnExpressions(s, change);
+      return s.kind === 'for' ? changed : mapBlocks(changed, (b) => liftIn(b, liftUnlessLoad));
     });
-  const lifted = liftIn(body, true);
-  return [...before, { ...loop, body: lifted }];
+  const rest = liftIn(body, lift);
+  return [...before, { ...loop, body: rest }];
 }
 
 const loads = (e: Expr): boolean => e.kind === 'load' || children(e).some(loads);

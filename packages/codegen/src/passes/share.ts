@@ -5,41 +5,73 @@
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
 import {
-  blocksOf,
   children,
-  expressionsOf,
+  eachChild,
+  eachOwnExpression,
+  mapBlocks,
+  mapChildren,
+  mapOwnExpressions,
   Names,
   visitStatements,
-  withBlocks,
-  withChildren,
-  withExpressions,
 } from '../kernel-ir/walk.ts';
 
 /** Gives equal expressions equal numbers, per kernel. */
 class Numbering {
   readonly #numbers = new Map<string, number>();
-  readonly #known = new WeakMap<Expr, number>();
+  readonly #known = new Map<Expr, number>();
+  /** What the kernel changes anywhere, as `changesOf` says it. */
+  readonly #changing: ReadonlySet<string>;
+  /** By number, what of that the value follows from. */
+  readonly #sources: (readonly string[])[] = [];
+
+  constructor(kernel: Kernel) {
+    this.#changing = changesOf(kernel.body);
+  }
 
   of(e: Expr): number {
     const known = this.#known.get(e);
     if (known !== undefined) return known;
-    const parts = children(e).map((c) => this.of(c));
-    const key = `${shape(e)}(${parts.join(',')})`;
+    let key = shape(e);
+    let sources = this.#ownSources(e);
+    for (const child of children(e)) {
+      const part = this.of(child);
+      key += `,${part}`;
+      sources = union(sources, this.sources(part));
+    }
     let number = this.#numbers.get(key);
     if (number === undefined) {
-      number = this.#numbers.size;
+      number = this.#sources.length;
       this.#numbers.set(key, number);
+      this.#sources.push(sources);
     }
     this.#known.set(e, number);
     return number;
   }
+
+  /** What has to stay as it is for the value of this number to keep. */
+  sources(number: number): readonly string[] {
+    return this.#sources[number] ?? NOTHING;
+  }
+
+  #ownSources(e: Expr): readonly string[] {
+    if (e.kind === 'ref') return this.#changing.has(e.name) ? [e.name] : NOTHING;
+    if (e.kind !== 'load' || this.#changing.size === 0) return NOTHING;
+    return [`buffer ${e.buffer}`, BARRIER].filter((source) => this.#changing.has(source));
+  }
 }
 
+const NOTHING: readonly string[] = [];
+const BARRIER = 'barrier';
+
+const union = (a: readonly string[], b: readonly string[]): readonly string[] =>
+  b.length === 0 || a === b ? a : a.length === 0 ? b : [...new Set([...a, ...b])];
+
+const typeKey = ({ type }: Expr): string => `${type.scalar}${type.lanes}`;
+
 function shape(e: Expr): string {
-  const type = `${e.type.scalar}${e.type.lanes}`;
   switch (e.kind) {
     case 'literal':
-      return `#${Object.is(e.value, -0) ? '-0' : e.value}:${type}`;
+      return `#${Object.is(e.value, -0) ? '-0' : e.value}:${typeKey(e)}`;
     case 'ref':
       return `r:${e.name}`;
     case 'dim':
@@ -47,9 +79,9 @@ function shape(e: Expr): string {
     case 'builtin':
       return `b:${e.which}`;
     case 'load':
-      return `l:${e.buffer}+${e.offset}:${type}`;
+      return `l:${e.buffer}+${e.offset}:${typeKey(e)}`;
     case 'op':
-      return `${e.op}:${type}`;
+      return `${e.op}:${typeKey(e)}`;
     case 'extract':
       return `x:${e.lane}`;
     case 'fold':
@@ -58,7 +90,7 @@ function shape(e: Expr): string {
     case 'shuffle':
       return `s:${e.mode}`;
     default:
-      return `${e.kind}:${type}`;
+      return `${e.kind}:${typeKey(e)}`;
   }
 }
 
@@ -72,25 +104,15 @@ const isTrivial = (e: Expr): boolean =>
   (e.kind === 'lanes' && e.elements.every((x) => x.kind === 'literal'));
 
 /** What statements change: buffers stored to, variables assigned. */
-function changesOf(s: Stmt): ReadonlySet<string> {
+function changesOf(body: readonly Stmt[]): ReadonlySet<string> {
   const changed = new Set<string>();
-  visitStatements([s], (x) => {
+  visitStatements(body, (x) => {
     if (x.kind === 'store') changed.add(`buffer ${x.buffer}`);
     else if (x.kind === 'assign') changed.add(x.name);
     else if (x.kind === 'fragment' && x.move !== 'load' && x.buffer !== null) changed.add(`buffer ${x.buffer}`);
-    else if (x.kind === 'barrier') changed.add('barrier');
+    else if (x.kind === 'barrier') changed.add(BARRIER);
   });
   return changed;
-}
-
-function dependsOn(e: Expr, found: Set<string> = new Set()): Set<string> {
-  if (e.kind === 'ref') found.add(e.name);
-  if (e.kind === 'load') {
-    found.add(`buffer ${e.buffer}`);
-    found.add('barrier');
-  }
-  for (const c of children(e)) dependsOn(c, found);
-  return found;
 }
 
 /** Shares values. Index arithmetic stays whole, because addresses have yet to be put together from it. */
@@ -104,7 +126,7 @@ const isArithmetic = (e: Expr): boolean => e.kind === 'op' && e.type.scalar === 
 
 function shareIn(kernel: Kernel, skip: (e: Expr) => boolean): Kernel {
   const names = new Names(kernel);
-  return { ...kernel, body: shareBlock(kernel.body, names, new Numbering(), skip) };
+  return { ...kernel, body: shareBlock(kernel.body, names, new Numbering(kernel), skip) };
 }
 
 function push(lists: Map<string, number[]>, key: string, value: number): void {
@@ -119,18 +141,18 @@ interface Group {
   name: string | null;
 }
 
+function isShared(groups: ReadonlyMap<number, Group>): boolean {
+  for (const group of groups.values()) if (group.uses > 1) return true;
+  return false;
+}
+
 function shareBlock(
   block: readonly Stmt[],
   names: Names,
   numbering: Numbering,
   skip: (e: Expr) => boolean,
 ): readonly Stmt[] {
-  const body = block.map((s) =>
-    withBlocks(
-      s,
-      blocksOf(s).map((b) => shareBlock(b, names, numbering, skip)),
-    ),
-  );
+  const body = block.map((s) => mapBlocks(s, (b) => shareBlock(b, names, numbering, skip)));
   // First reading: which expressions occur more than once while they keep their value.
   const alive = new Map<number, Group>();
   const groups: Map<number, Group>[] = [];
@@ -140,25 +162,25 @@ function shareBlock(
     const count = (e: Expr): void => {
       if (isTrivial(e)) return;
       if (skip(e)) {
-        children(e).forEach(count);
+        eachChild(e, count);
         return;
       }
       const number = numbering.of(e);
       const group = alive.get(number);
       if (group === undefined) {
         const fresh: Group = { uses: 1, name: null };
-        for (const name of dependsOn(e)) push(dependants, name, number);
+        for (const name of numbering.sources(number)) push(dependants, name, number);
         alive.set(number, fresh);
         mine.set(number, fresh);
-        children(e).forEach(count);
+        eachChild(e, count);
       } else {
         group.uses++;
         mine.set(number, group);
       }
     };
-    for (const e of expressionsOf(s)) count(e);
+    eachOwnExpression(s, count);
     groups.push(mine);
-    for (const name of changesOf(s)) {
+    for (const name of changesOf([s])) {
       for (const number of dependants.get(name) ?? []) alive.delete(number);
       dependants.delete(name);
     }
@@ -167,21 +189,25 @@ function shareBlock(
   const result: Stmt[] = [];
   body.forEach((s, at) => {
     const mine = groups[at] as Map<number, Group>;
+    if (!isShared(mine)) {
+      result.push(s);
+      return;
+    }
     const use = (e: Expr): Expr => {
       if (isTrivial(e)) return e;
-      if (skip(e)) return withChildren(e, children(e).map(use));
+      if (skip(e)) return mapChildren(e, use);
       const group = mine.get(numbering.of(e));
       if (group !== undefined && group.uses > 1) {
         if (group.name === null) {
-          const value = withChildren(e, children(e).map(use));
+          const value = mapChildren(e, use);
           group.name = names.fresh(e.kind === 'load' ? `${e.buffer}_at` : 'shared');
           result.push(k.letStmt(group.name, value));
         }
         return k.ref(group.name, e.type);
       }
-      return withChildren(e, children(e).map(use));
+      return mapChildren(e, use);
     };
-    const changed = withExpressions(s, expressionsOf(s).map(use));
+    const changed = mapOwnExpressions(s, use);
     result.push(changed);
   });
   return result;

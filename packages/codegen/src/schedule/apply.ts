@@ -3,7 +3,7 @@ import type { Layout } from '@espalier/artefact';
 import { rowMajor } from '@espalier/artefact';
 import * as k from '../kernel-ir/build.ts';
 import type { Kernel, Stmt } from '../kernel-ir/types.ts';
-import { mapStatements, Names, substitute, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
+import { mapStatements, Names, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
 import { cooperateOnGrid } from './cooperate.ts';
 import { renamed } from './copy.ts';
 import { guessNext } from './guess.ts';
@@ -98,7 +98,7 @@ function rewriteLoop(
       const trips = Math.max(0, Math.ceil((loop.to.value - from) / loop.step));
       if (trips > step.limit) throw new ScheduleRefusal(step, `it runs ${trips} times, more than ${step.limit}`);
       return Array.from({ length: trips }, (_, i) =>
-        substitute(renamed(loop.body, names), new Map([[loop.index, k.i32(from + i * loop.step)]])),
+        renamed(loop.body, names, new Map([[loop.index, k.i32(from + i * loop.step)]])),
       ).flat();
     }
   }

@@ -8,15 +8,7 @@ import * as k from '../kernel-ir/build.ts';
 import { divergence } from '../kernel-ir/divergence.ts';
 import { printExpr } from '../kernel-ir/print.ts';
 import type { Expr, FoldOp, Kernel, Stmt } from '../kernel-ir/types.ts';
-import {
-  blocksOf,
-  mapExpr,
-  Names,
-  visitExpr,
-  visitExpressions,
-  visitStatements,
-  withBlocks,
-} from '../kernel-ir/walk.ts';
+import { mapBlocks, mapExpr, Names, visitExpr, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
 import { type Homes, homesOf, withHomes } from './cooperate-memory.ts';
 import { dependence } from './memory.ts';
 import { ceilDivide, gridLoop, withGrid } from './spread.ts';
@@ -163,13 +155,7 @@ class Dealer {
   private statement(given: Stmt, preceding: readonly Stmt[], following: readonly Stmt[]): readonly Stmt[] {
     const s = this.foldParts(given);
     if (s.kind === 'for' && this.#dealt.has(s)) return this.fenced(s, this.deal(s, preceding, following));
-    if (s.kind === 'for' || s.kind === 'if')
-      return [
-        withBlocks(
-          s,
-          blocksOf(s).map((b) => this.block(b)),
-        ),
-      ];
+    if (s.kind === 'for' || s.kind === 'if') return [mapBlocks(s, (b) => this.block(b))];
     if (s.kind === 'store' && this.#homes.kind(s.buffer) !== 'each') {
       // All lanes hold the value; one of them writes it down.
       const first = k.op('eq', subgroupLane, k.i32(0));
@@ -249,10 +235,7 @@ function isOnlyFolded(name: string, op: FoldOp, following: readonly Stmt[]): boo
 function renameAssigned(body: readonly Stmt[], parts: ReadonlyMap<string, string>): readonly Stmt[] {
   if (parts.size === 0) return body;
   return body.map((s) => {
-    const inner = withBlocks(
-      s,
-      blocksOf(s).map((b) => renameAssigned(b, parts)),
-    );
+    const inner = mapBlocks(s, (b) => renameAssigned(b, parts));
     const part = inner.kind === 'assign' ? parts.get(inner.name) : undefined;
     if (inner.kind !== 'assign' || part === undefined || inner.value.kind !== 'op') return inner;
     const own = k.ref(part, inner.value.type);

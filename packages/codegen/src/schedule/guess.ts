@@ -5,7 +5,7 @@
  */
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Stmt } from '../kernel-ir/types.ts';
-import { blocksOf, children, namesDefined, withBlocks, withChildren } from '../kernel-ir/walk.ts';
+import { children, mapBlocks, mapChildren, namesDefined } from '../kernel-ir/walk.ts';
 
 type For = Extract<Stmt, { kind: 'for' }>;
 type Select = Extract<Expr, { kind: 'op' }>;
@@ -17,10 +17,7 @@ export function guessNext(loop: For): readonly Stmt[] | string {
   const rewrite = (body: readonly Stmt[]): readonly Stmt[] =>
     body.map((s) => {
       if (s.kind === 'for') return s;
-      if (s.kind !== 'assign' || inside.has(s.name)) {
-        const blocks = blocksOf(s);
-        return blocks.length === 0 ? s : withBlocks(s, blocks.map(rewrite));
-      }
+      if (s.kind !== 'assign' || inside.has(s.name)) return mapBlocks(s, rewrite);
       const choice = choiceIn(s.value);
       if (choice === null) return s;
       guessed = true;
@@ -43,9 +40,4 @@ function choiceIn(e: Expr): Select | null {
 }
 
 const replaced = (e: Expr, part: Expr, by: Expr): Expr =>
-  e === part
-    ? by
-    : withChildren(
-        e,
-        children(e).map((child) => replaced(child, part, by)),
-      );
+  e === part ? by : mapChildren(e, (child) => replaced(child, part, by));

@@ -5,8 +5,8 @@
  * once, and what each waits for (the next node of a walk) is waited for together.
  */
 import * as k from '../kernel-ir/build.ts';
-import type { Expr, Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
-import { mapExpressions, mapStatements, Names, namesDefined, substitute, visitStatements } from '../kernel-ir/walk.ts';
+import type { Kernel, KernelBuffer, Stmt } from '../kernel-ir/types.ts';
+import { isSame, mapExpressions, mapStatements, Names, namesDefined, visitStatements } from '../kernel-ir/walk.ts';
 import { rename, renamed } from './copy.ts';
 import { dependence, loadsOf, storesOf } from './memory.ts';
 import type { Step } from './steps.ts';
@@ -36,14 +36,14 @@ export function interleaveRows(kernel: Kernel, { loop: label, by, apart = [] }: 
   const index = names.fresh(loop.index);
   const copies = Array.from({ length: by }, (_, copy) => {
     const at = copy === 0 ? k.index(index) : k.add(k.index(index), k.i32(copy * loop.step));
-    const body = substitute(renamed(loop.body, names), new Map([[loop.index, at]]));
+    const body = renamed(loop.body, names, new Map([[loop.index, at]]));
     return copy === 0 ? body : withOwnBuffers(body, own, buffers, names);
   });
   const step = loop.step * by;
   const end = endOf(loop.from, loop.to, step);
   const main = k.loop(index, loop.from, end, merge(copies, new Set(apart)), { step, label: loop.label });
   const rest = names.fresh(loop.index);
-  const body = substitute(renamed(loop.body, names), new Map([[loop.index, k.index(rest)]]));
+  const body = renamed(loop.body, names, new Map([[loop.index, k.index(rest)]]));
   const tail: Stmt = { ...loop, index: rest, from: end, body, label: `${loop.label}_tail` };
   const isWhole = end.kind === 'literal' && loop.to.kind === 'literal' && end.value === loop.to.value;
   const isLoop = (s: Stmt): boolean => s.kind === 'for' && s.label === label;
@@ -137,5 +137,3 @@ function merge(copies: readonly (readonly Stmt[])[], apart: ReadonlySet<string>)
   }
   return result;
 }
-
-const isSame = (a: Expr, b: Expr): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);

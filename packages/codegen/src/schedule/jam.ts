@@ -6,8 +6,8 @@
 import { mentions } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Stmt } from '../kernel-ir/types.ts';
-import { type Names, namesDefined, substitute, visitStatements } from '../kernel-ir/walk.ts';
-import { rename, renamed } from './copy.ts';
+import { isSame, type Names, namesDefined, visitStatements } from '../kernel-ir/walk.ts';
+import { copied, renamed } from './copy.ts';
 import { dependence } from './memory.ts';
 import { endOf } from './vectorise.ts';
 
@@ -38,7 +38,7 @@ export function jamLoop(loop: For, by: number, names: Names): readonly Stmt[] | 
   if (known !== 0) result.push(k.loop(index, loop.from, end, jammed, { step, label: loop.label }));
   if (!(end.kind === 'literal' && loop.to.kind === 'literal' && end.value >= loop.to.value)) {
     const rest = names.fresh(loop.index);
-    const body = substitute(renamed(loop.body, names), new Map([[loop.index, k.index(rest)]]));
+    const body = renamed(loop.body, names, new Map([[loop.index, k.index(rest)]]));
     result.push({ ...loop, index: rest, from: end, body, label: `${loop.label}_tail` });
   }
   return result;
@@ -54,8 +54,6 @@ function carriedName(loop: For): string | null {
   return carried;
 }
 
-const isSame = (a: Expr, b: Expr): boolean => JSON.stringify(a) === JSON.stringify(b);
-
 function jamBody(loop: For, places: readonly Expr[], names: Names): readonly Stmt[] | string {
   // Copy 0 keeps the names; the others get fresh ones for lets and vars. Loops inside are shared, so their indices are too.
   const own = new Set<string>();
@@ -67,10 +65,9 @@ function jamBody(loop: For, places: readonly Expr[], names: Names): readonly Stm
   );
   const depends = new Set([loop.index, ...own]);
   const copiesOf = (s: Stmt): readonly Stmt[] =>
-    places.map((place, copy) => {
-      const moved = substitute([s], new Map([[loop.index, place]]));
-      return rename(moved, renames[copy] as Map<string, string>)[0] as Stmt;
-    });
+    places.map(
+      (place, copy) => copied([s], renames[copy] as Map<string, string>, new Map([[loop.index, place]]))[0] as Stmt,
+    );
   const jam = (body: readonly Stmt[]): readonly Stmt[] | string => {
     const result: Stmt[] = [];
     for (const s of body) {

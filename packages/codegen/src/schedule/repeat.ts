@@ -5,7 +5,7 @@
  */
 import * as k from '../kernel-ir/build.ts';
 import type { Stmt } from '../kernel-ir/types.ts';
-import { type Names, substitute } from '../kernel-ir/walk.ts';
+import type { Names } from '../kernel-ir/walk.ts';
 import { renamed } from './copy.ts';
 import { endOf } from './vectorise.ts';
 
@@ -24,14 +24,14 @@ export function repeatLoop(loop: For, by: number, names: Names): readonly Stmt[]
   const index = names.fresh(loop.index);
   const copies = Array.from({ length: by }, (_, copy) => {
     const at = copy === 0 ? k.index(index) : k.add(k.index(index), k.i32(copy * loop.step));
-    return substitute(renamed(loop.body, names), new Map([[loop.index, at]]));
+    return renamed(loop.body, names, new Map([[loop.index, at]]));
   }).flat();
   const result: Stmt[] = [];
   if (length === null || length >= step)
     result.push(k.loop(index, loop.from, end, copies, { step, label: loop.label }));
   if (length === null || length % step !== 0) {
     const rest = names.fresh(loop.index);
-    const body = substitute(renamed(loop.body, names), new Map([[loop.index, k.index(rest)]]));
+    const body = renamed(loop.body, names, new Map([[loop.index, k.index(rest)]]));
     result.push({ ...loop, index: rest, from: end, body, label: `${loop.label}_tail` });
   }
   return result;

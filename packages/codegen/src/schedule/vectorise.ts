@@ -83,7 +83,7 @@ export function vectoriseLoop(loop: For, options: VectoriseOptions): readonly St
   }
   if (tripBetween(from, loop.to) !== 0) {
     const index = names.fresh(loop.index);
-    const body = substitute(renamed(loop.body, names), new Map([[loop.index, k.index(index)]]));
+    const body = renamed(loop.body, names, new Map([[loop.index, k.index(index)]]));
     result.push(k.loop(index, from, loop.to, body, { binding, label: `${loop.label}_tail` }));
   }
   return result;

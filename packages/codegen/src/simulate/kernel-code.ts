@@ -4,7 +4,7 @@
  */
 import { printStatement } from '../kernel-ir/print.ts';
 import type { Expr, Kernel, KernelBuffer, Stmt, ValueType } from '../kernel-ir/types.ts';
-import { expressionsOf, mapExpr, visitExpressions, visitStatements, withExpressions } from '../kernel-ir/walk.ts';
+import { mapExpr, mapOwnExpressions, visitExpressions, visitStatements } from '../kernel-ir/walk.ts';
 import type { Site } from './findings.ts';
 import { LaneCode, type LaneContext } from './lane-code.ts';
 import type { Shadowed } from './memory.ts';
@@ -336,7 +336,7 @@ class Writer {
         }
         return { kind: 'ref', name, type: x.type };
       });
-    const lifted = withExpressions(s, expressionsOf(s).map(lift));
+    const lifted = mapOwnExpressions(s, lift);
     this.#originals.set(lifted, s);
     return lifted;
   }

@@ -7,7 +7,7 @@
  */
 
 import type { Kernel, KernelOp, Stmt } from '../../kernel-ir/types.ts';
-import { expressionsOf, mapExpr, mapStatements, Names, withExpressions } from '../../kernel-ir/walk.ts';
+import { mapExpr, mapOwnExpressions, mapStatements, Names, someExpression } from '../../kernel-ir/walk.ts';
 import { expansions, type MathOp } from './expansions.ts';
 
 export { type Expander, type Expansion, expansions, type MathOp } from './expansions.ts';
@@ -16,6 +16,7 @@ const isMathOp = (name: KernelOp): name is MathOp => Object.hasOwn(expansions, n
 
 /** The kernel without exp, ln, tanh and erf. Names stay unique; a statement without such calls is kept as it is. */
 export function expandMath(kernel: Kernel): Kernel {
+  if (!someExpression(kernel.body, (e) => e.kind === 'op' && isMathOp(e.op))) return kernel;
   const names = new Names(kernel);
   const dims = new Set(kernel.dims);
   const fresh = (base: string): string => {
@@ -24,9 +25,9 @@ export function expandMath(kernel: Kernel): Kernel {
     return name;
   };
 
-  const expandStatement = (statement: Stmt): readonly Stmt[] => {
+  const expandStatement = (statement: Stmt): Stmt | readonly Stmt[] => {
     const before: Stmt[] = [];
-    const next = expressionsOf(statement).map((expression) =>
+    const next = mapOwnExpressions(statement, (expression) =>
       mapExpr(expression, (e) => {
         if (e.kind !== 'op' || !isMathOp(e.op)) return e;
         const [x] = e.args;
@@ -37,7 +38,7 @@ export function expandMath(kernel: Kernel): Kernel {
         return value;
       }),
     );
-    return [...before, withExpressions(statement, next)];
+    return before.length === 0 ? next : [...before, next];
   };
 
   return { ...kernel, body: mapStatements(kernel.body, expandStatement) };

@@ -4,11 +4,11 @@
  */
 import type { SizeExpr } from '@espalier/artefact';
 import { type Size, Sizes } from '@espalier/ir';
-import { affine, constantPart, plus, scale, toExpr, withoutConstant } from '../../../kernel-ir/affine.ts';
+import { affine, constantPart, depthIn, plus, scale, withoutConstant, writeOnce } from '../../../kernel-ir/affine.ts';
 import * as k from '../../../kernel-ir/build.ts';
 import { nonNegativeIn } from '../../../kernel-ir/sign.ts';
 import { type Expr, elementBytes, type Kernel, type KernelBuffer, type Stmt } from '../../../kernel-ir/types.ts';
-import { children, mapExpressions, mapStatements } from '../../../kernel-ir/walk.ts';
+import { mapExpressions, mapStatements } from '../../../kernel-ir/walk.ts';
 import { toSizeExpr } from '../../../size-expr.ts';
 
 /** The pointer a buffer is addressed from. */
@@ -34,15 +34,13 @@ const LOWEST_ADDRESS = 64;
 export function addressBytes(kernel: Kernel): Kernel {
   const buffers = new Map(kernel.buffers.map((b) => [b.name, b]));
   const isNonNegative = nonNegativeIn(kernel);
-  const depth = depthsOf(kernel.body);
-  const rank = (e: Expr): number =>
-    e.kind === 'ref' ? (depth.get(e.name) ?? 0) : Math.max(0, ...children(e).map(rank));
+  const write = writeOnce(depthIn(kernel.body));
   const address = (name: string, index: Expr, offset: number): { indices: readonly Expr[]; offset: number } => {
     const size = elementBytes[buffers.get(name)?.storage ?? 'f32'];
     const bytes = plus(scale(affine(index), size), affine(k.index(pointerOf(name))));
     const constant = constantPart(bytes) + offset * size;
     const moving = withoutConstant(bytes);
-    const base = toExpr(moving, rank);
+    const base = write(moving);
     // A base is unsigned and does not wrap when the offset is added, so what stands before the constant must be an address too.
     return constant >= 0 && (constant <= LOWEST_ADDRESS || isNonNegative(moving))
       ? { indices: [base], offset: constant }
@@ -71,17 +69,4 @@ function scratchPointers(kernel: Kernel): readonly Stmt[] {
     at = k.add(k.index(pointerOf(b.name)), bytes);
     return here;
   });
-}
-
-function depthsOf(body: readonly Stmt[], level = 0, found: Map<string, number> = new Map()): Map<string, number> {
-  for (const s of body) {
-    if (s.kind === 'for') {
-      found.set(s.index, level + 1);
-      depthsOf(s.body, level + 1, found);
-    } else if (s.kind === 'if') {
-      depthsOf(s.then, level, found);
-      depthsOf(s.otherwise, level, found);
-    } else if (s.kind === 'let' || s.kind === 'var') found.set(s.name, level);
-  }
-  return found;
 }

@@ -7,7 +7,7 @@ import { rowMajor } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import * as k from '../../../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../../../kernel-ir/types.ts';
-import { expressionsOf, mapExpr, mapStatements, Names, withExpressions } from '../../../kernel-ir/walk.ts';
+import { mapExpr, mapOwnExpressions, mapStatements, Names } from '../../../kernel-ir/walk.ts';
 
 type Fold = Extract<Expr, { kind: 'fold' }>;
 type Ref = Extract<Expr, { kind: 'ref' }>;
@@ -20,7 +20,7 @@ export function pairFolds(kernel: Kernel): Kernel {
   const body = mapStatements(kernel.body, (s) => {
     if (s.kind !== 'let' && s.kind !== 'assign' && s.kind !== 'store') return s;
     const stores: Stmt[] = [];
-    const next = expressionsOf(s).map((e) =>
+    const next = mapOwnExpressions(s, (e) =>
       mapExpr(e, (x) => {
         const parts = x.kind === 'fold' ? partsOf(x) : null;
         if (parts === null) return x;
@@ -31,7 +31,7 @@ export function pairFolds(kernel: Kernel): Kernel {
         );
       }),
     );
-    return [...stores, withExpressions(s, next)];
+    return stores.length === 0 ? next : [...stores, next];
   });
   if (places === 0) return kernel;
   const shape = [Sizes.constant(LANES * places)];

@@ -5,7 +5,7 @@
  */
 import * as k from '../../../kernel-ir/build.ts';
 import type { Expr, Kernel, Stmt } from '../../../kernel-ir/types.ts';
-import { blocksOf, expressionsOf, Names, visitExpr, withBlocks } from '../../../kernel-ir/walk.ts';
+import { expressionsOf, mapBlocks, Names, visitExpr } from '../../../kernel-ir/walk.ts';
 
 type Store = Extract<Stmt, { kind: 'store' }>;
 
@@ -23,15 +23,7 @@ function pairBlock(body: readonly Stmt[], names: Names): readonly Stmt[] {
     const s = body[i] as Stmt;
     const partner = isVectorStore(s) ? partnerOf(s, body, i) : null;
     if (partner === null || !isVectorStore(s)) {
-      const blocks = blocksOf(s);
-      result.push(
-        blocks.length === 0
-          ? s
-          : withBlocks(
-              s,
-              blocks.map((b) => pairBlock(b, names)),
-            ),
-      );
+      result.push(mapBlocks(s, (b) => pairBlock(b, names)));
       continue;
     }
     const between = body.slice(i + 1, partner);
