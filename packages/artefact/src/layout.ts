@@ -5,13 +5,17 @@
 
 /**
  * One dimension of the physical order, outermost first. `whole`: the axis itself. `outer` and `inner`: the axis cut into
- * blocks; the index of the block, and the place within it. The last block is padded with zeros.
+ * blocks; the index of the block, and the place within it. The last block is padded with zeros. `pairs`: as `inner`, of an even block
+ * whose first half alternates with its second, 0, 4, 1, 5, 2, 6, 3, 7; only ever the last dimension.
  */
 export type LayoutDim =
   | { readonly part: 'whole'; readonly axis: number }
-  | { readonly part: 'outer' | 'inner'; readonly axis: number; readonly block: number };
+  | { readonly part: 'outer' | 'inner' | 'pairs'; readonly axis: number; readonly block: number };
 
-/** Physical order; row-major over these. Each axis occurs once as `whole`, or once as `outer` and once as `inner` of one block size. */
+/**
+ * Physical order; row-major over these. Each axis occurs once as `whole`, or once as `outer` and once as `inner` or `pairs` of one block
+ * size.
+ */
 export type Layout = readonly LayoutDim[];
 
 /** The plain order of a tensor with `rank` axes. */
@@ -21,12 +25,15 @@ export const rowMajor = (rank: number): Layout => Array.from({ length: rank }, (
 export const physicalShape = (layout: Layout, shape: readonly number[]): readonly number[] =>
   layout.map((dim) => {
     const size = shape[dim.axis] ?? 0;
-    return dim.part === 'whole' ? size : dim.part === 'inner' ? dim.block : Math.ceil(size / dim.block);
+    return dim.part === 'whole' ? size : dim.part === 'outer' ? Math.ceil(size / dim.block) : dim.block;
   });
 
 /** Elements a tensor of `shape` takes in `layout`, padding included. */
 export const physicalLength = (layout: Layout, shape: readonly number[]): number =>
   physicalShape(layout, shape).reduce((a, b) => a * b, 1);
+
+/** Where in a block of `block` elements element `i` of it lies when they are paired. */
+export const pairedPlace = (i: number, block: number): number => ((2 * i) % block) + (2 * i >= block ? 1 : 0);
 
 /** Element types a packed weight may have. */
 export type WeightData = Float32Array | Int32Array | Uint16Array | Int8Array;
@@ -52,6 +59,7 @@ export function packWeight(source: WeightData, shape: readonly number[], layout:
   const lastAxis = (layout[last] as LayoutDim).axis;
   const lastUnit = unit[last] as number;
   const step = lastUnit * (strides[lastAxis] as number);
+  const isPaired = layout[last]?.part === 'pairs';
   const place = new Array<number>(layout.length).fill(0);
   const logical = new Array<number>(rank).fill(0);
   for (let p = 0; p < length; p += run) {
@@ -63,8 +71,9 @@ export function packWeight(source: WeightData, shape: readonly number[], layout:
       else if (left <= 0) count = 0;
       offset += (logical[a] as number) * (strides[a] as number);
     }
-    for (let i = 0; i < count; i++) target[p + i] = source[offset + i * step] as number;
-    if (count < run) target.fill(0, p + count, p + run);
+    if (count < run) target.fill(0, p, p + run);
+    for (let i = 0; i < count; i++)
+      target[p + (isPaired ? pairedPlace(i, run) : i)] = source[offset + i * step] as number;
     for (let d = last - 1; d >= 0; d--) {
       const axis = (layout[d] as LayoutDim).axis;
       const size = physical[d] as number;

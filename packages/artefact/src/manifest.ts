@@ -23,6 +23,11 @@ export interface Binding {
   readonly shape: readonly SizeExpr[];
   /** Physical order; only weights differ from row-major. */
   readonly layout: Layout;
+  /**
+   * Present and true for halves that kernels take to be finite: they would read infinities and NaN as numbers, so a runtime refuses
+   * weights that hold any. Absent: every value is read as what it is.
+   */
+  readonly finite?: boolean;
 }
 
 /** One kernel launch of the layer; launches run in order, each sees what the earlier wrote. */

@@ -84,9 +84,20 @@ export const size: Check = (value, at) => {
 const storage = oneOf(...Object.keys(storageBytes));
 
 const layoutDim: Check = (value, at) => {
-  fields({ part: oneOf('whole', 'outer', 'inner'), axis: integer(0) })(value, at);
+  fields({ part: oneOf('whole', 'outer', 'inner', 'pairs'), axis: integer(0) })(value, at);
   const dim = value as { readonly part: string; readonly block?: unknown };
   if (dim.part !== 'whole') integer(1)(dim.block, `${at}.block`);
+  if (dim.part === 'pairs' && (dim.block as number) % 2 !== 0) refuse(`${at}.block`, dim.block, 'an even number');
+};
+
+const layout: Check = (value, at) => {
+  list(layoutDim)(value, at);
+  const outer = (value as readonly { readonly part: string }[]).slice(0, -1);
+  if (outer.some((dim) => dim.part === 'pairs')) refuse(at, value, 'pairs as the last only');
+};
+
+const flag: Check = (value, at) => {
+  if (value !== undefined && typeof value !== 'boolean') refuse(at, value, 'a boolean');
 };
 
 const manifestShape = fields({
@@ -101,7 +112,8 @@ const manifestShape = fields({
       role: oneOf('input', 'weight', 'output', 'workspace'),
       storage,
       shape: list(size),
-      layout: list(layoutDim),
+      layout,
+      finite: flag,
     }),
   ),
   launches: list(

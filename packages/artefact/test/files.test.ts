@@ -133,7 +133,7 @@ describe('parseManifest', () => {
     expect(parseManifest(changed((m) => Object.assign(m, { extra: 1 })))).toMatchObject(manifest);
   });
 
-  it.each<[string, string, string]>([
+  it.each<[string, string, string | RegExp]>([
     ['no JSON', '{', 'A001: the manifest is not JSON'],
     ['no object', '[]', 'A003: the manifest is [], expected an object'],
     [
@@ -158,6 +158,29 @@ describe('parseManifest', () => {
         Object.assign(m, { bindings: [{ ...manifest.bindings[0], layout: [{ part: 'outer', axis: 0, block: 0 }] }] }),
       ),
       'A003: bindings[0].layout[0].block is 0, expected an integer of at least 1',
+    ],
+    [
+      'pairs of an odd block',
+      changed((m) =>
+        Object.assign(m, { bindings: [{ ...manifest.bindings[0], layout: [{ part: 'pairs', axis: 0, block: 7 }] }] }),
+      ),
+      'A003: bindings[0].layout[0].block is 7, expected an even number',
+    ],
+    [
+      'pairs that are not innermost',
+      changed((m) => {
+        const layout = [
+          { part: 'pairs', axis: 0, block: 8 },
+          { part: 'outer', axis: 0, block: 8 },
+        ];
+        Object.assign(m, { bindings: [{ ...manifest.bindings[0], layout }] });
+      }),
+      /^A003: bindings\[0\]\.layout is \[.*\.\.\., expected pairs as the last only/,
+    ],
+    [
+      'a binding that is finite in some other way',
+      changed((m) => Object.assign(m, { bindings: [{ ...manifest.bindings[0], finite: 'yes' }] })),
+      'A003: bindings[0].finite is "yes", expected a boolean',
     ],
     [
       'a binding that is not there',

@@ -256,6 +256,9 @@ function manifestOf(
     lowered.flatMap(({ kernel }) => kernel.buffers.filter((b) => b.space === 'global').map((b) => b.name)),
   );
   const faults = lowered.flatMap(({ kernel }) => kernel.faults);
+  const bound = new Map(
+    finished.flatMap(({ buffers }) => buffers.flatMap((b) => (b.bound ? [[b.name, b.bound]] : []))),
+  );
   const own = workspacesOf(lowered, layer);
   return {
     version: MANIFEST_VERSION,
@@ -273,7 +276,8 @@ function manifestOf(
             role: t.role === 'local' ? 'workspace' : t.role,
             storage: t.storage,
             shape: t.shape.map(toSizeExpr),
-            layout: layouts.get(t.name) ?? rowMajor(t.shape.length),
+            layout: bound.get(t.name)?.layout ?? layouts.get(t.name) ?? rowMajor(t.shape.length),
+            ...(bound.get(t.name)?.finite === true ? { finite: true } : {}),
           }),
         ),
       ...own,

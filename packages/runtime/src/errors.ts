@@ -32,6 +32,7 @@ export const runtimeErrorCodes = {
   R028: 'a device that cannot run at once on the calling thread, or whose memory the host cannot address',
   R029: 'views of memory that has moved since they were taken',
   R030: 'a kernel that is wrong: the simulator watched it read, write or synchronise as no kernel may',
+  R031: 'a weight that holds infinities or NaN, taken by kernels that cannot read them',
 } as const;
 
 export type RuntimeErrorCode = keyof typeof runtimeErrorCodes;

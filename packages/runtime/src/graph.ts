@@ -6,6 +6,7 @@ import type { CompiledGraph, DimValues } from '@espalier/artefact';
 import type { Device, DeviceBuffer, DeviceLaunch, Program, Submission } from './contract.ts';
 import { type DimSource, inferDims } from './dims.ts';
 import { RuntimeError } from './errors.ts';
+import { checkFinite } from './finite.ts';
 import { artefactOf, checkGraph } from './graph-check.ts';
 import { type GraphPlan, planGraph } from './graph-plan.ts';
 import { PreparedGraph } from './prepared.ts';
@@ -335,6 +336,8 @@ async function loadPrograms(device: Device, { artefacts }: CompiledGraph): Promi
 /** A weight, and the forms in which steps take it, by `packedKey`. */
 interface Upload {
   readonly source: WeightSource;
+  /** A step whose kernels take it to be finite. */
+  finite?: string;
   readonly forms: Map<string, (weight: WeightTensor) => DeviceBuffer>;
 }
 
@@ -358,6 +361,7 @@ function planUploads(
       const shape = checkWeight(name, source, binding, step.id);
       const upload: Upload = uploads.get(name) ?? { source, forms: new Map() };
       uploads.set(name, upload);
+      if (binding.finite === true) upload.finite ??= step.id;
       upload.forms.set(packedKey(name, binding), (weight) => uploadWeight(device, name, weight, shape, binding.layout));
     }
   return uploads;
@@ -366,7 +370,7 @@ function planUploads(
 /**
  * Loads a compiled graph: checks it and every weight, loads each distinct artefact once, packs and uploads each weight once
  * per layout. Weights that the graph does not name are left alone; those given on demand are fetched one at a time and
- * let go of. Rejects with RuntimeError R008, R010, R011 (weights), R014 (steps that do not fit), R020 (out of memory),
+ * let go of. Rejects with RuntimeError R008, R010, R011, R031 (weights), R014 (steps that do not fit), R020 (out of memory),
  * ArtefactError, or what a weight's `load` rejects with; whatever was loaded by then is freed.
  */
 export async function loadGraph(
@@ -381,8 +385,9 @@ export async function loadGraph(
   const programs = await loadPrograms(device, compiled);
   try {
     const room = roomFor([...uploads.values()].map(({ source }) => source));
-    for (const [name, { source, forms }] of uploads) {
+    for (const [name, { source, finite, forms }] of uploads) {
       const weight = await fetchWeight(name, source, room);
+      if (finite !== undefined) checkFinite(name, weight, finite);
       for (const [key, upload] of forms) buffers.set(key, upload(weight));
     }
   } catch (error) {

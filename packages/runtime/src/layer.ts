@@ -69,7 +69,7 @@ export function graphOfLayer(artefact: Artefact): CompiledGraph {
 
 /**
  * Loads a layer with its weights: row-major elements, of the type the binding says, with their shape or without. Rejects
- * with RuntimeError R008 (missing), R009 (unexpected), R010 (element type), R011 (shape), or as `loadGraph` does.
+ * with RuntimeError R008 (missing), R009 (unexpected), R010 (element type), R011 (shape), R031 (not finite), or as `loadGraph` does.
  */
 export async function loadLayer(
   device: Device,

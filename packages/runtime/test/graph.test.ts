@@ -332,6 +332,25 @@ describe('refuses', () => {
     });
   });
 
+  it('halves that kernels take to be finite and that are not', async () => {
+    const halves = structuredClone(bias);
+    const [x, , y] = halves.manifest.bindings;
+    const w = { ...halves.manifest.bindings[1], storage: 'f16' };
+    const of = (finite: boolean): typeof bias =>
+      ({ ...halves, manifest: { ...halves.manifest, bindings: [x, { ...w, finite }, y] } }) as typeof bias;
+    const fresh = fakeDevice(full);
+    const text = (data: Uint16Array) => failure(loadLayer(fresh, of(true), { w: data })).then((error) => error.message);
+    expect(await text(Uint16Array.of(0xfbff, 0x7bff, 0x7c00))).toBe(
+      'R031: weight w is Infinity at [2], and bias takes finite f16 only; correct the checkpoint (f16 ends at 65504), or compile ' +
+        'the layer for f32 weights',
+    );
+    expect(await text(Uint16Array.of(0x8001, 0xffff, 0xfc00))).toMatch(/ is NaN at \[1\], /);
+    expect(fresh.counts.live).toBe(0);
+    (await loadLayer(fresh, of(true), { w: Uint16Array.of(0x8000, 0x03ff, 0xfbff) })).dispose();
+    (await loadLayer(fresh, of(false), { w: Uint16Array.of(0x7c00, 0, 0) })).dispose();
+    expect(fresh.counts.live).toBe(0);
+  });
+
   it('and frees what was loaded when an artefact is refused', async () => {
     const fresh = fakeDevice(full);
     const picky = {

@@ -6,11 +6,11 @@ import { visitStatements } from './walk.ts';
 /** Longest run of elements that is one access. */
 const LONGEST = 8;
 
-/** By name, the largest power of two up to 8 that divides it in every round. Names that are only known to be whole are left out. */
-export function multiplesIn(body: readonly Stmt[]): ReadonlyMap<string, number> {
+/** By name, the largest power of two up to `longest` that divides it in every round. Names that are only known to be whole are left out. */
+export function multiplesIn(body: readonly Stmt[], longest = LONGEST): ReadonlyMap<string, number> {
   const multiples = new Map<string, number>();
   const note = (name: string, divides: (n: number) => boolean): void => {
-    for (let n = LONGEST; n > 1; n /= 2)
+    for (let n = longest; n > 1; n /= 2)
       if (divides(n)) {
         multiples.set(name, n);
         return;

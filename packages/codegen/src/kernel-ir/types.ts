@@ -23,6 +23,7 @@ export interface ValueType {
  * (`ScalarOp` in @espalier/ir) and:
  * `fma` a·b + c, rounded once where the machine can, else twice; `select` mask, then, otherwise (all evaluated);
  * `nearest` rounds f32 to the nearest integer, ties to even; `bit_*`, `shl`, `shr_s` (arithmetic) and `shr_u` (logical) on i32;
+ * `dot_i16` of two i32, each taken as two signed numbers of 16 bits: the sum of their two products;
  * `bits_of` f32 → its bits as i32, `from_bits` back. `exp`, `ln`, `tanh`, `erf` exist until the pass `expand-math`.
  */
 export type KernelOp =
@@ -60,6 +61,7 @@ export type KernelOp =
   | 'shl'
   | 'shr_s'
   | 'shr_u'
+  | 'dot_i16'
   | 'bits_of'
   | 'from_bits'
   | 'to_f32'
@@ -118,15 +120,17 @@ export type Binding = 'serial' | 'grid' | 'workgroup' | 'subgroup' | 'lane';
 
 /**
  * How elements lie in memory: as tensors do, or rounded to a format of matrix units, `bf16` in 2 bytes and `tf32` in 4. A store
- * rounds; what is rounded already is read by `fragment` alone, into a product of that precision.
+ * rounds; what is rounded already is read by `fragment` alone, into a product of that precision. `f16x2`: f16 of which a load of one i32
+ * reads the bits, extended with their sign, and a load of several reads words of two neighbours, twice as many elements as lanes.
  */
-export type KernelStorage = StorageType | 'bf16' | 'tf32';
+export type KernelStorage = StorageType | 'bf16' | 'tf32' | 'f16x2';
 
 /** Bytes of an element. */
-export const elementBytes: Readonly<Record<KernelStorage, number>> = { ...storageBytes, bf16: 2, tf32: 4 };
+export const elementBytes: Readonly<Record<KernelStorage, number>> = { ...storageBytes, bf16: 2, tf32: 4, f16x2: 2 };
 
 /** How a tensor's elements lie in a kernel's memory; only memory of a workgroup holds what is rounded for matrix units. */
 export function tensorStorage({ name, storage }: KernelBuffer): StorageType {
+  if (storage === 'f16x2') return 'f16';
   if (storage === 'bf16' || storage === 'tf32') throw new Error(`${name} holds ${storage}, which no tensor does`);
   return storage;
 }
@@ -225,6 +229,8 @@ export interface KernelBuffer {
   readonly storage: KernelStorage;
   readonly shape: readonly Size[];
   readonly layout: Layout;
+  /** What a runtime is asked of this buffer's data that `layout` does not say, where a target reads them in a way of its own. */
+  readonly bound?: { readonly layout: Layout; readonly finite: boolean };
   /** Tensors of which this buffer holds copies, one after another, in place of bindings of their own. */
   readonly parts?: readonly string[];
 }

@@ -66,6 +66,7 @@ const rules: Readonly<Record<KernelOp, Rule>> = {
   shl: each('i32', 2),
   shr_s: each('i32', 2),
   shr_u: each('i32', 2),
+  dot_i16: each('i32', 2),
   bits_of: each('f32', 1),
   from_bits: each('i32', 1),
   to_f32: each('i32 bool', 1),

@@ -131,6 +131,7 @@ const printers: Readonly<Record<KernelOp, Printer>> = {
   shl: bits('<<'),
   shr_s: bits('>>'),
   shr_u: ([a, b]) => `((${a} >>> ${b}) | 0)`,
+  dot_i16: ([a, b]) => `(((${a} << 16) >> 16) * ((${b} << 16) >> 16) + (${a} >> 16) * (${b} >> 16) | 0)`,
   bits_of: unary('bitsOf'),
   from_bits: unary('fromBits'),
   to_f32: unary('fround'),

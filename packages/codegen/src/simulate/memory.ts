@@ -29,6 +29,7 @@ const arrays = {
   i8: Int8Array,
   bf16: Float32Array,
   tf32: Float32Array,
+  f16x2: Uint16Array,
 } as const satisfies Record<KernelStorage, unknown>;
 
 /** Fresh memory of which nothing is written. */

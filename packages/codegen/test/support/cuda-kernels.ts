@@ -104,6 +104,7 @@ export const operands: Readonly<Record<KernelOp, readonly (readonly ScalarType[]
   shl: [['i32', 'i32']],
   shr_s: [['i32', 'i32']],
   shr_u: [['i32', 'i32']],
+  dot_i16: [['i32', 'i32']],
   bits_of: [['f32']],
   from_bits: [['i32']],
   to_f32: [['i32'], ['bool']],

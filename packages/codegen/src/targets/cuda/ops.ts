@@ -70,6 +70,15 @@ const unsignedShift = (text: string): Spelling =>
   integers((args) =>
     prefix('(int)', primary(`(${infix(BINDS.shift, text, prefix('(unsigned)', arg(args, A)), arg(args, B)).text})`)),
   );
+/** Four products of −2^15 by itself are the only sum that is beyond an int, hence unsigned. */
+const halvesTogether: Write = (args) => {
+  const [a, b] = [arg(args, A), arg(args, B)];
+  const low = infix(BINDS.product, '*', prefix('(short)', a), prefix('(short)', b));
+  const high = infix(BINDS.product, '*', upper(a), upper(b));
+  const unsigned = (product: Text): Text => prefix('(unsigned)', primary(`(${product.text})`));
+  return prefix('(int)', primary(`(${infix(BINDS.sum, '+', unsigned(low), unsigned(high)).text})`));
+};
+const upper = (word: Text): Text => primary(`(${infix(BINDS.shift, '>>', word, primary('16')).text})`);
 const choose: Write = ([condition, then, otherwise]) =>
   choice(condition ?? primary(''), then ?? primary(''), otherwise ?? primary(''));
 
@@ -116,6 +125,7 @@ const spellings: Readonly<Record<KernelOp, Spelling>> = {
   shl: unsignedShift('<<'),
   shr_s: integers(sign(BINDS.shift, '>>')),
   shr_u: unsignedShift('>>'),
+  dot_i16: integers(halvesTogether),
   bits_of: floats(named('__float_as_int')),
   from_bits: integers(named('__int_as_float')),
   to_f32: { ...none, i32: cast('float'), bool: cast('float') },

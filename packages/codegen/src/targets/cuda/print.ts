@@ -43,6 +43,7 @@ const elementTypes: Readonly<Record<KernelStorage, string>> = {
   i8: 'signed char',
   bf16: 'unsigned short',
   tf32: 'float',
+  f16x2: 'unsigned short',
 };
 
 /** Storages whose elements are another number than the float that is stored, and what rounds one. */

@@ -46,7 +46,7 @@ export const wasm: Target = {
   },
   legalise: (capabilities) => [
     ...(capabilities['simd-256'] === true ? [{ name: 'wasm-pair-folds', run: pairFolds }] : []),
-    { name: 'wasm-halves', run: widenHalves },
+    { name: 'wasm-halves', run: (kernel) => widenHalves(kernel, halvesTogether(machineOf(capabilities))) },
     { name: 'wasm-addresses', run: addressBytes },
     { name: 'wasm-operations', run: legaliseOperations },
     { name: 'wasm-hoist', run: hoist },
@@ -59,6 +59,9 @@ export const wasm: Target = {
   requires: (capabilities) => (capabilities['relaxed-simd'] === true ? ['simd', 'relaxed-simd'] : ['simd']),
   numerics: (capabilities) => ({ fma: capabilities['relaxed-simd'] === true ? 'relaxed' : 'none' }),
 };
+
+/** Halves that lie in pairs together: two vectors, of as many lanes as the machine computes at once. */
+const halvesTogether = ({ lanes, pairs }: WasmMachine): number => 2 * lanes * (pairs ? 2 : 1);
 
 /** One walk; more of them in blocks or, where they can't be, side by side; hundreds and thousands sorted on the way. */
 function walkVariants(unit: RowsUnit, { walksTogether: together }: WasmMachine): readonly Variant[] {

@@ -72,6 +72,7 @@ const spellings: Readonly<Record<KernelOp, Spelling>> = {
   shl: integers('shl', 'i32x4.shl'),
   shr_s: integers('shr_s', 'i32x4.shr_s'),
   shr_u: integers('shr_u', 'i32x4.shr_u'),
+  dot_i16: { ...absent, i32x4: 'i32x4.dot_i16x8_s' }, // of scalars legalise makes none
   bits_of: numbers('i32.reinterpret_f32', null, '', null),
   from_bits: numbers(null, 'f32.reinterpret_i32', null, ''),
   to_f32: { ...numbers(null, 'f32.convert_i32_s', null, 'f32x4.convert_i32x4_s'), bool: 'f32.convert_i32_u' },
@@ -133,6 +134,8 @@ function printLoad(e: Extract<Expr, { kind: 'load' }>, c: Context): string {
     case 'f16':
       // As bits, the sign's repeated above: what the widening wants.
       return wide ? `(v128.load16x4_s${at})` : `(i32.load16_s${at})`;
+    case 'f16x2':
+      return wide ? `(v128.load${at})` : `(i32.load16_s${at})`;
     case 'i8':
       return wide
         ? `(i32x4.extend_low_i16x8_s (i16x8.extend_low_i8x16_s (v128.load32_zero${at})))`

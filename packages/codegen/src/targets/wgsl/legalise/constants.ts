@@ -61,6 +61,7 @@ const meanings: { readonly [K in KernelOp]: Meaning | null } = {
   shl: (a, b) => a << b,
   shr_s: (a, b) => a >> b,
   shr_u: (a, b) => a >>> b,
+  dot_i16: (a, b) => ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16),
   bits_of: bitsOf,
   from_bits: fromBits,
   to_f32: (a) => a,

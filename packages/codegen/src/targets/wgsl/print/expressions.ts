@@ -171,6 +171,10 @@ const spellers: { readonly [K in KernelOp]: Speller } = {
     const bits = `${unsignedName(e.type.lanes)}(${a.text}) >> ${count(e.args[1] as Expr, b)}`;
     return call(typeName(e.type), bits);
   },
+  dot_i16: (_, [a, b]) => {
+    const half = (word: Printed, from: number): string => `extractBits(${word.text}, ${from}u, 16u)`;
+    return { text: `${half(a, 0)} * ${half(b, 0)} + ${half(a, 16)} * ${half(b, 16)}`, level: SUM };
+  },
   bits_of: converted('bitcast'),
   from_bits: converted('bitcast'),
   to_f32: converted('value'),
