@@ -9,9 +9,11 @@ import type { Form, Target, Variant } from '../../target.ts';
 import { assemble } from './assemble.ts';
 import { FEW_ROWS, machineOf, type WasmMachine, wasmDefaults } from './capabilities.ts';
 import { addressBytes, scratchSize } from './legalise/addresses.ts';
+import { loadConstants } from './legalise/constants.ts';
 import { widenHalves } from './legalise/halves.ts';
 import { legaliseOperations } from './legalise/operations.ts';
 import { pairFolds } from './legalise/pair-folds.ts';
+import { pairRounding } from './legalise/pair-rounding.ts';
 import { pairStores } from './legalise/pair-stores.ts';
 import { printModule } from './print.ts';
 
@@ -45,8 +47,14 @@ export const wasm: Target = {
     return defaultSchedule(kernel, machine);
   },
   legalise: (capabilities) => [
-    ...(capabilities['simd-256'] === true ? [{ name: 'wasm-pair-folds', run: pairFolds }] : []),
+    ...(capabilities['simd-256'] === true
+      ? [
+          { name: 'wasm-pair-folds', run: pairFolds },
+          { name: 'wasm-pair-rounding', run: pairRounding },
+        ]
+      : []),
     { name: 'wasm-halves', run: (kernel) => widenHalves(kernel, halvesTogether(machineOf(capabilities))) },
+    { name: 'wasm-constants', run: loadConstants },
     { name: 'wasm-addresses', run: addressBytes },
     { name: 'wasm-operations', run: legaliseOperations },
     { name: 'wasm-hoist', run: hoist },
