@@ -172,6 +172,11 @@ export type Stmt =
       readonly value: Expr;
       readonly passes?: true;
     }
+  /**
+   * Brings what stands there into the nearer caches, for loads that come soon: a place as `load` has it, of which nothing is used. It means
+   * nothing, so a machine may leave it out.
+   */
+  | { readonly kind: 'touch'; readonly buffer: string; readonly indices: readonly Expr[]; readonly offset: number }
   /** All lanes of the scope arrive before any leaves, and see each other's stores. */
   | { readonly kind: 'barrier'; readonly scope: 'workgroup' | 'subgroup' }
   /** Records fault number `fault` (1-based index into `Kernel.faults`) when the condition is false; execution goes on and must stay memory-safe. */
