@@ -190,6 +190,12 @@ describe('candidates', () => {
     expect(tiles(4)).not.toContain('6x16');
     expect(tiles(8)).toContain('6x16');
   });
+  it('read weights ahead where there are rows to use them', () => {
+    const forms = (rows: number) =>
+      candidatesFor(unit as NonNullable<typeof unit>, false, rows, { registers: 16, lanes: 4, cache: 512 * 1024 });
+    expect(forms(1).some((f) => f.form === 'blocks' && f.touch !== undefined)).toBe(false);
+    for (const f of forms(128)) expect(f).toMatchObject({ form: 'blocks', touch: { columns: 8, depth: 2 } });
+  });
   it('sort walks only where there are many', () => {
     const [walk] = partition(standardLayer('fff', { dims: { D: 8, O: 8, trees: 1, depth: 10 } }));
     const forms = (rows: number) =>

@@ -18,6 +18,11 @@ export interface Blocking {
   readonly depth: number;
   /** The part of a block that is accumulated at once. */
   readonly registers?: Registers;
+  /**
+   * Whether a block's weights are brought near before they are used, touching one of so many columns, and one of so many places of the sum:
+   * what a cache's line holds of packed weights.
+   */
+  readonly touch?: { readonly columns: number; readonly depth: number };
 }
 
 /** A register tile: rows × columns of a result that a thread accumulates side by side. */

@@ -21,11 +21,17 @@ const TILES = [
   [8, 8],
 ] as const;
 const BLOCKS = [
-  [48, 64],
+  [66, 64],
   [96, 64],
-  [48, 128],
+  [66, 128],
 ] as const;
 const DEPTHS = [128, 256] as const;
+
+/** Rows from which weights are read before they are used: fewer use them about as fast as they come. */
+const TOUCHED_FROM = 12;
+
+/** f32 values in a line of a cache. */
+const LINE = 16;
 
 /** Rows from which walks are also sorted, after how many levels, and how many at once. */
 const MANY = 512;
@@ -48,6 +54,9 @@ const ROWS_OF_A_BLOCK = 128;
 /** The forms worth measuring for a unit and a number of rows; none where there is nothing to choose. Some may be none that the compiler accepts. */
 export function candidatesFor(unit: Unit, hasWalk: boolean, rows: number, engine: EngineFacts): readonly Form[] {
   if (unit.kind === 'contract') {
+    // Weights lie in panels of two vectors.
+    const panel = 2 * engine.lanes;
+    const touch = rows < TOUCHED_FROM ? {} : { touch: { columns: panel, depth: LINE / panel } };
     return TILES.filter(([rows, columns]) => fitsRegisters(rows, columns, engine)).flatMap(([rows, columns]) =>
       BLOCKS.flatMap(([blockRows, blockColumns]) =>
         DEPTHS.filter((depth) => fitsCache(blockRows, blockColumns, depth, engine)).map(
@@ -57,6 +66,7 @@ export function candidatesFor(unit: Unit, hasWalk: boolean, rows: number, engine
             columns: blockColumns,
             depth,
             registers: { rows, columns },
+            ...touch,
           }),
         ),
       ),

@@ -148,6 +148,12 @@ export const store = (buffer: string, indices: readonly Expr[], value: Expr, off
   offset,
   value,
 });
+export const touch = (buffer: string, indices: readonly Expr[], offset = 0): Stmt => ({
+  kind: 'touch',
+  buffer,
+  indices,
+  offset,
+});
 export const letStmt = (name: string, value: Expr): Stmt => ({ kind: 'let', name, value });
 export const varStmt = (name: string, init: Expr): Stmt => ({ kind: 'var', name, type: init.type, init });
 export const assign = (name: string, value: Expr): Stmt => ({ kind: 'assign', name, value });

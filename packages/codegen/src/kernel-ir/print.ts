@@ -96,6 +96,10 @@ function printStmt(s: Stmt, indent: string): string[] {
       const at = s.indices.map(printExpr).join(', ') + (s.offset === 0 ? '' : ` + ${s.offset}`);
       return [`${indent}${s.buffer}[${at}${lanes}] = ${printExpr(s.value)}`];
     }
+    case 'touch': {
+      const at = s.indices.map(printExpr).join(', ') + (s.offset === 0 ? '' : ` + ${s.offset}`);
+      return [`${indent}touch ${s.buffer}[${at}]`];
+    }
     case 'barrier':
       return [`${indent}barrier ${s.scope}`];
     case 'check':

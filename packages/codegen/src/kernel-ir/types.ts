@@ -22,7 +22,8 @@ export interface ValueType {
  * Elementwise operations; operands and result have equal lanes. Meanings are those of the layer language's operations
  * (`ScalarOp` in @espalier/ir) and:
  * `fma` a·b + c, rounded once where the machine can, else twice; `select` mask, then, otherwise (all evaluated);
- * `nearest` rounds f32 to the nearest integer, ties to even; `bit_*`, `shl`, `shr_s` (arithmetic) and `shr_u` (logical) on i32;
+ * `nearest` rounds f32 to the nearest integer, ties to even, and is for numbers below 2^22 in size;
+ * `bit_*`, `shl`, `shr_s` (arithmetic) and `shr_u` (logical) on i32;
  * `dot_i16` of two i32, each taken as two signed numbers of 16 bits: the sum of their two products;
  * `bits_of` f32 → its bits as i32, `from_bits` back. `exp`, `ln`, `tanh`, `erf` exist until the pass `expand-math`.
  */
@@ -171,6 +172,11 @@ export type Stmt =
       readonly value: Expr;
       readonly passes?: true;
     }
+  /**
+   * Brings what stands there into the nearer caches, for loads that come soon: a place as `load` has it, of which nothing is used. It means
+   * nothing, so a machine may leave it out.
+   */
+  | { readonly kind: 'touch'; readonly buffer: string; readonly indices: readonly Expr[]; readonly offset: number }
   /** All lanes of the scope arrive before any leaves, and see each other's stores. */
   | { readonly kind: 'barrier'; readonly scope: 'workgroup' | 'subgroup' }
   /** Records fault number `fault` (1-based index into `Kernel.faults`) when the condition is false; execution goes on and must stay memory-safe. */

@@ -167,6 +167,12 @@ class Verifier {
         if (type.scalar !== wanted) this.fail(`${s.buffer} takes ${wanted}, given ${printExpr(s.value)}`);
         return;
       }
+      case 'touch': {
+        const buffer = this.buffer(s.buffer);
+        this.addressable(buffer);
+        this.indices(s.indices, buffer, scope);
+        return;
+      }
       case 'check':
         if (!(Number.isInteger(s.fault) && s.fault >= 1)) this.fail(`check has fault number ${s.fault}`);
         this.scalar(s.condition, scope, 'bool');

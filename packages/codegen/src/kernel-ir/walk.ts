@@ -163,6 +163,7 @@ export function expressionsOf(s: Stmt): readonly Expr[] {
     case 'store':
       return [...s.indices, s.value];
     case 'fragment':
+    case 'touch':
       return s.indices;
     default:
       return [];
@@ -196,7 +197,8 @@ export function mapOwnExpressions(s: Stmt, change: (e: Expr) => Expr): Stmt {
       const value = change(s.value);
       return indices === s.indices && value === s.value ? s : { ...s, indices, value };
     }
-    case 'fragment': {
+    case 'fragment':
+    case 'touch': {
       const indices = mapList(s.indices, change);
       return indices === s.indices ? s : { ...s, indices };
     }
@@ -228,6 +230,7 @@ export function eachOwnExpression(s: Stmt, visit: (e: Expr) => void): void {
       visit(s.value);
       return;
     case 'fragment':
+    case 'touch':
       for (const e of s.indices) visit(e);
   }
 }

@@ -9,6 +9,8 @@ export interface BlockPlace {
   readonly rowAxis: Statement['axes'][number];
   readonly columnBlock: Expr;
   readonly rowBlock: Expr;
+  /** Which of the grid steps it is that have its columns, where rows are what changes from one step to the next. */
+  readonly rest: Expr;
   /** How many grid steps there are. */
   readonly steps: Expr;
 }
@@ -57,5 +59,5 @@ export function bindBlocks(
       remaining = quotient;
     }
   }
-  return { columnAxis, rowAxis, columnBlock, rowBlock, steps: k.mul(columnBlocks, perColumn) };
+  return { columnAxis, rowAxis, columnBlock, rowBlock, rest, steps: k.mul(columnBlocks, perColumn) };
 }

@@ -14,6 +14,7 @@ import { lowerExpr } from './expr.ts';
 import { alphaKey, textOf } from './layer-expr.ts';
 import { type ContractUnit, outermostReductions } from './partition.ts';
 import { KernelBuilder, Scope } from './scope.ts';
+import { touchWeights } from './touch-weights.ts';
 
 type Reduce = Extract<LayerExpr, { kind: 'reduce' }>;
 
@@ -38,10 +39,27 @@ export function lowerContract(unit: ContractUnit, layer: LayerIR, blocks: Blocki
   const grid = names.fresh('step');
   const body = scope.inner();
   const at = bindBlocks(s, unit.contraction.columnAxis, blocks, k.index(grid), body);
+  if (blocks.touch !== undefined) {
+    const sums = sumsOf(s);
+    const isFirst = at.rest.kind === 'literal' ? k.bool(true) : k.op('eq', at.rest, k.i32(0));
+    const columns = extentOf(at.columnAxis, at.columnBlock, blocks.columns);
+    const from = k.mul(at.columnBlock, k.i32(blocks.columns));
+    touchWeights(
+      sums,
+      unit.contraction,
+      { columnAxis: at.columnAxis, from, columns, isFirst, every: blocks.touch },
+      body,
+    );
+  }
   lowerBlock(s, { ...at, blocks }, body);
   scope.emit(k.loop(grid, k.i32(0), at.steps, body.block, { binding: 'grid', label: 'step' }));
   return kernel.finish(name, `contract: ${textOf(layer, s.span)}`, scope.block);
 }
+
+/** The sums of a statement, each once: an activation names its argument in several places. */
+const sumsOf = (s: Statement): readonly Reduce[] => [
+  ...new Map((outermostReductions(s.value) as readonly Reduce[]).map((sum) => [alphaKey(sum), sum])).values(),
+];
 
 /** In how many stretches a sum is computed. Sums over several indices stay whole. */
 function stretchesOf(sum: Reduce, depth: number): number {
@@ -135,7 +153,7 @@ function lowerBlock(s: Statement, at: Block, scope: Scope): void {
       ),
     );
   };
-  const sums = outermostReductions(s.value) as readonly Reduce[];
+  const sums = sumsOf(s);
   if (!isDear(s.value) && sums.every((sum) => stretchesOf(sum, at.blocks.depth) === 1)) {
     overTile(at, scope, (inner) => write(inner));
     return;
@@ -143,10 +161,8 @@ function lowerBlock(s: Statement, at: Block, scope: Scope): void {
   const staged = new Map<string, string>();
   const shape = [Sizes.constant(at.blocks.rows), Sizes.constant(at.blocks.columns)];
   for (const sum of sums) {
-    const key = alphaKey(sum);
-    if (staged.has(key)) continue;
     const buffer = scope.kernel.scratch('sums', shape, 'f32');
-    staged.set(key, buffer);
+    staged.set(alphaKey(sum), buffer);
     stageSum(sum, buffer, at, scope);
   }
   overRows(at, scope, (rows, row) =>

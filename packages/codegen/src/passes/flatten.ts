@@ -47,7 +47,7 @@ export function flatten(kernel: Kernel): Kernel {
     return { ...e, indices: [index], offset: e.offset + offset };
   });
   const body = mapStatements(loads, (s) => {
-    if (s.kind !== 'store') return s;
+    if (s.kind !== 'store' && s.kind !== 'touch') return s;
     const { index, offset } = place(s.buffer, s.indices, context);
     return { ...s, indices: [index], offset: s.offset + offset };
   });
@@ -110,7 +110,7 @@ export function usedBuffers(kernel: Kernel): ReadonlySet<string> {
     if (e.kind === 'load') used.add(e.buffer);
   });
   visitStatements(kernel.body, (s) => {
-    if (s.kind === 'store') used.add(s.buffer);
+    if (s.kind === 'store' || s.kind === 'touch') used.add(s.buffer);
     else if (s.kind === 'mma') for (const name of [s.accumulator, s.a, s.b]) used.add(name);
     else if (s.kind === 'fragment') for (const name of [s.fragment, s.buffer]) if (name !== null) used.add(name);
   });

@@ -191,6 +191,8 @@ function printStatement(s: Stmt, d: Dialect, indent: string): readonly string[] 
       return d.fragment(s).map((text) => indent + text);
     case 'mma':
       return d.mma(s).map((text) => indent + text);
+    case 'touch':
+      return [];
     case 'comment':
       return line(`// ${comment(s.text)}`);
   }

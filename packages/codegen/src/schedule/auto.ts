@@ -202,11 +202,16 @@ export function contractSchedule(
     }
   };
   consider(kernel.body);
+  for (const { label, body } of loopsOf(kernel.body))
+    if (body.every((s) => s.kind === 'touch')) trial.accept({ step: 'repeat', loop: label, by: TOUCH_REPEATS });
   return trial.steps;
 }
 
 /** Steps of a reduction that its loop does in one go: counting is then small beside 12 accumulators' work. */
 const REDUCTION_REPEATS = 2;
+
+/** Touches that its loop does in one go: nothing should stand between them. */
+const TOUCH_REPEATS = 16;
 
 /** Heights of the tiles for what a tile of `rows` leaves over, and the loops they are made of: 4 and 2 for 6. */
 function leftOver(rows: number, label: string): readonly (readonly [number, string])[] {

@@ -204,6 +204,7 @@ class Vectors {
       case 'barrier':
       case 'fragment':
       case 'mma':
+      case 'touch':
         return refuse(`${s.kind} in the loop`);
     }
   }

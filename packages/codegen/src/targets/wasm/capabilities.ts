@@ -15,14 +15,17 @@ export interface WasmMachine extends SimdMachine {
   readonly panel: number;
   /** The contraction's register tile. */
   readonly tile: Registers;
-  /** The same for few rows, when weights are read faster than they can be used: many columns, to have many loads on their way. */
+  /** The same for few rows, when weights are wanted faster than they come: many columns, to have many loads on their way. */
   readonly fewTile: Registers;
   /** Walks through trees that wait for their nodes, or use one, together; the partial sums of each must fit the registers. */
   readonly walksTogether: number;
 }
 
-/** Fewer rows than this are few. */
-export const FEW_ROWS = 5;
+/**
+ * Fewer rows than this are few. Weights come from memory about as fast as tiles for few rows use them; for more rows they are better all read
+ * before tiles of more rows use them.
+ */
+export const FEW_ROWS = 12;
 
 /** 16 registers of 128 bits: 12 accumulators, 2 vectors of weights, 1 input. */
 const plain: WasmMachine = {
@@ -31,7 +34,8 @@ const plain: WasmMachine = {
   pairs: false,
   panel: 8,
   tile: { rows: 6, columns: 8 },
-  fewTile: { rows: 2, columns: 32 },
+  // Two rows would take 16 accumulators, and spill.
+  fewTile: { rows: 1, columns: 32 },
   walksTogether: 3,
 };
 

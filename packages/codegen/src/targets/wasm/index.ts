@@ -9,9 +9,11 @@ import type { Form, Target, Variant } from '../../target.ts';
 import { assemble } from './assemble.ts';
 import { FEW_ROWS, machineOf, type WasmMachine, wasmDefaults } from './capabilities.ts';
 import { addressBytes, scratchSize } from './legalise/addresses.ts';
+import { loadConstants } from './legalise/constants.ts';
 import { widenHalves } from './legalise/halves.ts';
 import { legaliseOperations } from './legalise/operations.ts';
 import { pairFolds } from './legalise/pair-folds.ts';
+import { pairRounding } from './legalise/pair-rounding.ts';
 import { pairStores } from './legalise/pair-stores.ts';
 import { printModule } from './print.ts';
 
@@ -29,9 +31,10 @@ export const wasm: Target = {
     const block = { rows: BLOCK_ROWS, columns: blockColumns(columns, machine), depth: STRETCH };
     const many: Form = { form: 'blocks', ...block, registers: machine.tile };
     if (columns < machine.fewTile.columns) return [{ name: '', from: 0, form: many }];
+    const touch = { columns: machine.panel, depth: LINE / machine.panel };
     return [
       { name: 'few', from: 0, below: FEW_ROWS, form: { form: 'blocks', ...block, registers: machine.fewTile } },
-      { name: '', from: FEW_ROWS, form: many },
+      { name: '', from: FEW_ROWS, form: { ...many, touch } },
     ];
   },
   schedule: (unit, kernel, capabilities, form) => {
@@ -45,8 +48,14 @@ export const wasm: Target = {
     return defaultSchedule(kernel, machine);
   },
   legalise: (capabilities) => [
-    ...(capabilities['simd-256'] === true ? [{ name: 'wasm-pair-folds', run: pairFolds }] : []),
+    ...(capabilities['simd-256'] === true
+      ? [
+          { name: 'wasm-pair-folds', run: pairFolds },
+          { name: 'wasm-pair-rounding', run: pairRounding },
+        ]
+      : []),
     { name: 'wasm-halves', run: (kernel) => widenHalves(kernel, halvesTogether(machineOf(capabilities))) },
+    { name: 'wasm-constants', run: loadConstants },
     { name: 'wasm-addresses', run: addressBytes },
     { name: 'wasm-operations', run: legaliseOperations },
     { name: 'wasm-hoist', run: hoist },
@@ -106,8 +115,11 @@ const [SORTED_WALKS, CHUNK] = [384, 512];
 const [MANY_WALKS, MANY_CHUNK] = [2048, 4096];
 const [MOST_WALKS, MOST_CHUNK] = [16384, 8192];
 
-/** Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. */
-const BLOCK_ROWS = 48;
+/** Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. Whole tiles. */
+const BLOCK_ROWS = 66;
+
+/** f32 numbers in a line of a cache. */
+const LINE = 16;
 
 /** Rows of a grid step that read the same, as queries of an attention do: four rows by two results fill the registers. */
 const ROWS_TOGETHER = 4;

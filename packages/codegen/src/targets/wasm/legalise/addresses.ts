@@ -1,5 +1,5 @@
 /**
- * Private memory becomes places in the thread's scratch, and every index a byte address (`indices[0]` of loads and stores,
+ * Private memory becomes places in the thread's scratch, and every index a byte address (`indices[0]` of loads, stores and touches,
  * pointer included; `offset` in bytes).
  */
 import type { SizeExpr } from '@espalier/artefact';
@@ -51,7 +51,7 @@ export function addressBytes(kernel: Kernel): Kernel {
     return { ...e, ...address(e.buffer, e.indices[0] as Expr, e.offset) };
   });
   const body = mapStatements(loads, (s) => {
-    if (s.kind !== 'store') return s;
+    if (s.kind !== 'store' && s.kind !== 'touch') return s;
     return { ...s, ...address(s.buffer, s.indices[0] as Expr, s.offset) };
   });
   return { ...kernel, body: [...scratchPointers(kernel), ...body] };

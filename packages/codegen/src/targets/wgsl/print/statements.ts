@@ -50,6 +50,8 @@ function print(s: Stmt, indent: string, c: StatementContext): readonly string[] 
       ];
     case 'comment':
       return [`${indent}// ${oneLine(s.text)}`];
+    case 'touch':
+      return [];
     case 'fragment':
     case 'mma':
       throw new Error(`legalise left ${s.kind} in ${c.kernel}`);
