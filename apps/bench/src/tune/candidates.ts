@@ -21,9 +21,9 @@ const TILES = [
   [8, 8],
 ] as const;
 const BLOCKS = [
-  [66, 64],
+  [60, 64],
   [96, 64],
-  [66, 128],
+  [60, 128],
 ] as const;
 const DEPTHS = [128, 256] as const;
 

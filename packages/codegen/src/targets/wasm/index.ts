@@ -115,8 +115,11 @@ const [SORTED_WALKS, CHUNK] = [384, 512];
 const [MANY_WALKS, MANY_CHUNK] = [2048, 4096];
 const [MOST_WALKS, MOST_CHUNK] = [16384, 8192];
 
-/** Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. Whole tiles. */
-const BLOCK_ROWS = 66;
+/**
+ * Rows of a grid step: their stretches of x stay in the nearer caches while the panels of weights pass. Whole tiles of 6; from 24 to 130
+ * all sizes are within 2 % of one another.
+ */
+const BLOCK_ROWS = 60;
 
 /** f32 numbers in a line of a cache. */
 const LINE = 16;
