@@ -1,4 +1,4 @@
-/** ONNX Runtime on our own export of the same graph: its native build for Node, and its WebAssembly build. */
+/** ONNX Runtime on our own export of the same work, in the form that it takes best: its native build for Node, and its WebAssembly build. */
 import { Sizes } from '@espalier/ir';
 import { exportOnnx } from '@espalier/onnx';
 import type { Baseline, Contender, Work } from '../contract.ts';
