@@ -15,6 +15,8 @@ export interface WasmMachine extends SimdMachine {
   readonly panel: number;
   /** The contraction's register tile. */
   readonly tile: Registers;
+  /** The same where weights are widened on their way, which takes registers, too. */
+  readonly wideningTile: Registers;
   /** The same for few rows, when weights are wanted faster than they come: many columns, to have many loads on their way. */
   readonly fewTile: Registers;
   /** Walks through trees that wait for their nodes, or use one, together; the partial sums of each must fit the registers. */
@@ -27,6 +29,9 @@ export interface WasmMachine extends SimdMachine {
  */
 export const FEW_ROWS = 12;
 
+/** The same where weights are widened on their way: what was widened should serve as many rows as there are. */
+export const FEW_WIDENING_ROWS = 2;
+
 /** 16 registers of 128 bits: 12 accumulators, 2 vectors of weights, 1 input. */
 const plain: WasmMachine = {
   lanes: 4,
@@ -34,6 +39,7 @@ const plain: WasmMachine = {
   pairs: false,
   panel: 8,
   tile: { rows: 6, columns: 8 },
+  wideningTile: { rows: 4, columns: 8 },
   // Two rows would take 16 accumulators, and spill.
   fewTile: { rows: 1, columns: 32 },
   walksTogether: 3,
@@ -45,6 +51,7 @@ const wide: WasmMachine = {
   pairs: true,
   panel: 16,
   tile: { rows: 6, columns: 16 },
+  wideningTile: { rows: 4, columns: 16 },
   fewTile: { rows: 2, columns: 32 },
 };
 

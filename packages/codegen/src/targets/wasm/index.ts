@@ -7,7 +7,7 @@ import { share } from '../../passes/share.ts';
 import { contractSchedule, defaultSchedule } from '../../schedule/auto.ts';
 import type { Form, Target, Variant } from '../../target.ts';
 import { assemble } from './assemble.ts';
-import { FEW_ROWS, machineOf, type WasmMachine, wasmDefaults } from './capabilities.ts';
+import { FEW_ROWS, FEW_WIDENING_ROWS, machineOf, type WasmMachine, wasmDefaults } from './capabilities.ts';
 import { addressBytes, scratchSize } from './legalise/addresses.ts';
 import { loadConstants } from './legalise/constants.ts';
 import { widenHalves } from './legalise/halves.ts';
@@ -21,7 +21,7 @@ export const wasm: Target = {
   name: 'wasm',
   extension: 'wat',
   defaults: wasmDefaults,
-  variants: (unit, capabilities) => {
+  variants: (unit, capabilities, layer) => {
     const machine = machineOf(capabilities);
     if (unit.kind === 'rows' && sharesAlongRows(unit))
       return [{ name: '', from: 0, form: { form: 'rows', together: ROWS_TOGETHER, accumulators: 1 } }];
@@ -29,12 +29,16 @@ export const wasm: Target = {
     if (unit.kind !== 'contract') return [{ name: '', from: 0, form: { form: 'elements' } }];
     const columns = columnsOf(unit) ?? machine.tile.columns;
     const block = { rows: BLOCK_ROWS, columns: blockColumns(columns, machine), depth: STRETCH };
-    const many: Form = { form: 'blocks', ...block, registers: machine.tile };
+    const widens = unit.contraction.weights.some((w) =>
+      layer.tensors.some((t) => t.name === w.tensor && t.storage === 'f16'),
+    );
+    const many: Form = { form: 'blocks', ...block, registers: widens ? machine.wideningTile : machine.tile };
     if (columns < machine.fewTile.columns) return [{ name: '', from: 0, form: many }];
     const touch = { columns: machine.panel, depth: LINE / machine.panel };
+    const below = widens ? FEW_WIDENING_ROWS : FEW_ROWS;
     return [
-      { name: 'few', from: 0, below: FEW_ROWS, form: { form: 'blocks', ...block, registers: machine.fewTile } },
-      { name: '', from: FEW_ROWS, form: { ...many, touch } },
+      { name: 'few', from: 0, below, form: { form: 'blocks', ...block, registers: machine.fewTile } },
+      { name: '', from: below, form: { ...many, touch } },
     ];
   },
   schedule: (unit, kernel, capabilities, form) => {
