@@ -17,8 +17,10 @@ import {
 } from '@espalier/ir';
 import { type Reference, spread, type Tensors } from './layer-case.ts';
 
-/** Relative disturbance: six steps of this to either side, together ten roundings of float32. */
+/** Relative disturbance: one to eleven half steps of this to either side, at most ten roundings of float32. */
 const STEP = 1e-7;
+/** The roundings that the largest disturbance stands for. */
+const ROUNDINGS = 10;
 /** Results that move by more than this part of the largest value (or of 1) are no ground for a comparison. */
 const MOST_APART = 1e-3;
 
@@ -126,6 +128,11 @@ class Exactness {
     return fits;
   }
 
+  /** How many terms a reduction has. */
+  count(e: Extract<Expr, { kind: 'reduce' }>): number {
+    return e.indices.reduce((n, i) => n * Sizes.evaluate(i.size, this.#dims), 1);
+  }
+
   isExact(tensor: string): boolean {
     return this.#layer.statements.some((s) => s.target === tensor) && this.#tensors.get(tensor) !== null;
   }
@@ -152,12 +159,8 @@ class Exactness {
           e.args.map((a) => this.of(a)),
         );
       case 'reduce': {
-        let count = 1;
-        for (const i of e.indices) {
-          const size = Sizes.evaluate(i.size, this.#dims);
-          this.#sizes.set(i.name, size);
-          count *= size;
-        }
+        for (const i of e.indices) this.#sizes.set(i.name, Sizes.evaluate(i.size, this.#dims));
+        const count = this.count(e);
         const body = this.of(e.body);
         if (e.op === 'argmax' || e.op === 'argmin') return { grain: 1, most: count };
         if (body === null || count === 0 || e.op === 'prod') return null;
@@ -227,7 +230,7 @@ const rounding: ReadonlySet<string> = new Set([
 /** The layer with every rounding operation disturbed. */
 function disturbed(layer: LayerIR, analysis: Exactness, seed: number): LayerIR {
   let serial = seed;
-  const noisy = (e: Expr, indices: readonly string[]): Expr => {
+  const noisy = (e: Expr, indices: readonly string[], times = 1): Expr => {
     const { span } = e;
     const i32 = (value: number): Expr => ({ kind: 'literal', value, type: 'i32', span });
     const f32 = (value: number): Expr => ({ kind: 'literal', value, type: 'f32', span });
@@ -239,13 +242,15 @@ function disturbed(layer: LayerIR, analysis: Exactness, seed: number): LayerIR {
       span,
     });
     serial = (serial * 31 + seed) % 9973;
-    let place: Expr = i32(serial % 13);
+    let place: Expr = i32(serial % 12);
     indices.forEach((name, i) => {
       const at: Expr = { kind: 'index', name, type: 'i32', span };
       place = op('add', 'i32', place, op('mul', 'i32', at, i32(3 + ((serial + 5 * i) % 7))));
     });
-    const step = op('add', 'f32', op('to_f32', 'f32', op('mod', 'i32', place, i32(13))), f32(-6));
-    return op('mul', 'f32', e, op('add', 'f32', f32(1), op('mul', 'f32', step, f32(STEP))));
+    // Odd numbers of half steps: never none, which would say that the operation does not round.
+    const halves = op('add', 'i32', op('mul', 'i32', op('mod', 'i32', place, i32(12)), i32(2)), i32(-11));
+    const step = op('mul', 'f32', op('to_f32', 'f32', halves), f32((STEP / 2) * times));
+    return op('mul', 'f32', e, op('add', 'f32', f32(1), step));
   };
   const visit = (e: Expr, indices: readonly string[]): Expr => {
     const rounds = e.type === 'f32' && analysis.of(e) === null;
@@ -261,8 +266,15 @@ function disturbed(layer: LayerIR, analysis: Exactness, seed: number): LayerIR {
         return { ...e, condition: inside(e.condition), then: inside(e.then), otherwise: inside(e.otherwise) };
       case 'reduce': {
         const names = e.indices.map((i) => i.name);
-        const reduced: Expr = { ...e, body: visit(e.body, [...indices, ...names]) };
-        return rounds && (e.op === 'sum' || e.op === 'prod') ? noisy(reduced, indices) : reduced;
+        const within = [...indices, ...names];
+        const body = visit(e.body, within);
+        if (!rounds) return { ...e, body };
+        // A sum's roundings are relative to its partial sums, which may be larger than what is left of them in the end.
+        const rounded = e.body.kind === 'op' && rounding.has(e.body.op);
+        if (e.op === 'sum') return noisy({ ...e, body: rounded ? body : noisy(body, within) }, indices);
+        // A product's add up, and where lanes multiply the same factors they are the same ones, in one direction.
+        if (e.op === 'prod') return noisy({ ...e, body }, indices, Math.max(1, analysis.count(e) / ROUNDINGS));
+        return { ...e, body };
       }
       case 'descend': {
         const walk: Expr = {

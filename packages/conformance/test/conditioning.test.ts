@@ -64,3 +64,37 @@ describe('a route', () => {
     expect(conditionedReference(walk, { T: 1 }, { x, w }, noneExact)).toBe(null);
   });
 });
+
+describe('a result', () => {
+  it('that is a long product may be off by as many roundings as it has factors, whatever the data', () => {
+    // The same factor 208 times: lanes that multiply 26 of them each make the same error, and its eighth power is taken.
+    const layer = layerFromText(
+      `layer power(A) {
+        weight w[1]
+        output y[o in 1] = prod k in A: w[0]
+      }`,
+      {},
+    );
+    for (let i = 0; i < 200; i++) {
+      const w = Float32Array.of(0.9 + i / 1000);
+      const most = Math.abs((w[0] as number) ** 208);
+      const allowed = conditionedReference(layer, { A: 208 }, { w }, noneExact)?.allowed['y'] ?? 0;
+      expect(allowed).toBeGreaterThan(207 * 2 ** -25 * most);
+      expect(allowed).toBeLessThan(20 * 207 * 2 ** -24 * most);
+    }
+  });
+
+  it('that is a sum of which little is left may be off by what its partial sums were rounded by', () => {
+    const layer = layerFromText(
+      `layer total(A) {
+        input x[A]
+        output y[o in 1] = sum k in A: x[k]
+      }`,
+      {},
+    );
+    // From left to right nothing is rounded until the last four; four lanes would add the small ones to the large ones.
+    const x = Float32Array.of(1000.1, -1000.1, 500.3, -500.3, 0.001, 0.002, 0.003, 0.004);
+    const reference = conditionedReference(layer, { A: 8 }, { x }, noneExact);
+    expect(reference?.allowed['y']).toBeGreaterThan(2 ** -24 * 1000);
+  });
+});

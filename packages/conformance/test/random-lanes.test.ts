@@ -19,7 +19,7 @@ it.each([wgsl, cuda])(
     using device = await openSimulator();
     const { tally, failure } = await runPrograms(device, COUNT, seed, { target: simulatorTarget(base) });
     process.stdout.write(`random programs, ${base.name} in the simulator, seed ${seed}: ${summary(tally)}\n`);
-    if (failure !== null) expect.fail(reportFailure(failure));
+    if (failure !== null) expect.fail(reportFailure(failure, `simulator:${base.name}`));
     expect(tally.agrees + tally.faults).toBe(COUNT);
     expect(tally.agrees).toBeGreaterThan(COUNT / 2);
   },
@@ -30,7 +30,7 @@ await whereAvailable('CUDA C on the host', 'ESPALIER_REQUIRE_HOST_CUDA', openHos
     using device = await openHostCuda();
     const { tally, failure } = await runPrograms(device, COUNT, seed, { target: cuda });
     process.stdout.write(`random programs, CUDA C on the host, seed ${seed}: ${summary(tally)}\n`);
-    if (failure !== null) expect.fail(reportFailure(failure));
+    if (failure !== null) expect.fail(reportFailure(failure, 'cuda-host'));
     expect(tally.agrees + tally.faults).toBe(COUNT);
   });
 });

@@ -14,13 +14,7 @@ export const allowed: Readonly<Record<string, readonly string[]>> = {
   '@espalier/runtime-cuda': ['@espalier/artefact', '@espalier/runtime'],
   '@espalier/runtime-simulator': ['@espalier/artefact', '@espalier/codegen', '@espalier/ir', '@espalier/runtime'],
   '@espalier/models': ['@espalier/ir'],
-  '@espalier/conformance': [
-    '@espalier/artefact',
-    '@espalier/codegen',
-    '@espalier/ir',
-    '@espalier/runtime',
-    '@espalier/runtime-wasm',
-  ],
+  '@espalier/conformance': ['@espalier/artefact', '@espalier/codegen', '@espalier/ir', '@espalier/runtime'],
 };
 
 interface PackageFile {
