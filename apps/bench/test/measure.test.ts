@@ -275,6 +275,25 @@ describe('what is printed', () => {
     expect(page).toContain('A &amp; B');
     expect(page).not.toMatch(/<(script|link|img)|https?:/);
   });
+  it('has room in its drawings for long names and wide spreads', () => {
+    const rows = result.rows.map((row) => ({
+      ...row,
+      name: `${row.name}, a name that is rather longer than others`,
+      time: { ...row.time, high: 10 * row.time.high },
+    }));
+    const [, width, drawing] = /<svg viewBox="0 0 ([\d.]+) .*?">(.*?)<\/svg>/s.exec(
+      pageOf({ ...results, results: [{ ...result, rows }] }).replace(/<svg class="gauge".*?<\/svg>/gs, ''),
+    ) as unknown as [string, string, string];
+    // Six units a letter are less than any font takes.
+    const names = [...drawing.matchAll(/<text x="([\d.]+)" y="15" text-anchor="end">(.*?)<\/text>/g)];
+    expect(names).toHaveLength(2);
+    for (const [, x, name] of names) expect(Number(x)).toBeGreaterThan(6 * (name ?? '').length);
+    const times = [...drawing.matchAll(/<text x="([\d.]+)" y="15">(.*?)<\/text>/g)];
+    expect(times).toHaveLength(2);
+    for (const [, x, text] of times)
+      expect(Number(x) + 6 * (text ?? '').replace(/<.*?>/g, '').length).toBeLessThan(Number(width));
+    for (const [, x] of drawing.matchAll(/x2="([\d.]+)"/g)) expect(Number(x)).toBeLessThan(Number(width));
+  });
   it('writes durations and ratios with as many digits as mean something', () => {
     expect([0.00123, 0.0456, 0.789, 12.3, 4567].map(duration)).toEqual([
       '1.23 µs',
