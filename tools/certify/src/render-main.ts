@@ -41,6 +41,11 @@ export async function render(given: readonly string[]): Promise<{ out?: string; 
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  // `pnpm certify:render FILE | head` closes the pipe early: that is no error.
+  process.stdout.on('error', (problem: NodeJS.ErrnoException) => {
+    if (problem.code !== 'EPIPE') throw problem;
+    process.exit(0);
+  });
   const { out = '', error = '', code } = await render(process.argv.slice(2));
   process.stdout.write(out);
   process.stderr.write(error);

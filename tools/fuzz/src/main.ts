@@ -9,6 +9,12 @@ import { openHostCuda } from '@espalier/runtime-cuda/host';
 import { openSimulator, simulatorTarget } from '@espalier/runtime-simulator';
 import { openWasmTarget } from '@espalier/runtime-wasm';
 
+// `pnpm fuzz | head` closes the pipe early: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 interface Ground {
   readonly target: Target;
   readonly open: () => Promise<Device>;

@@ -10,6 +10,12 @@ import { bertBaseLayer, bundled, bundledNames, type Case, ultraFastBertLayer } f
 import { compareCase, peersOf, type Row } from './compare.ts';
 import { headOf, kernelsOf, lineOf, verdictOf } from './table.ts';
 
+// `pnpm webgpu:counters | head` closes the pipe early: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 const print = (line = ''): void => void process.stdout.write(`${line}\n`);
 
 const makers: ReadonlyMap<string, () => Case | Promise<Case>> = new Map<string, () => Case | Promise<Case>>([
