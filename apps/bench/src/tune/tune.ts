@@ -12,6 +12,7 @@ import {
   shapeOf,
   type Target,
   type Tuning,
+  tuningProblem,
   type Variant,
   wasm,
 } from '@espalier/codegen';
@@ -59,7 +60,7 @@ export function isTuningFile(value: unknown): value is TuningFile {
     typeof value['target'] === 'string' &&
     isObject(value['capabilities']) &&
     isObject(value['shapes']) &&
-    Object.values(value['shapes']).every((variants) => Array.isArray(variants) && variants.every(isObject)) &&
+    tuningProblem(value['shapes']) === null &&
     isObject(value['machine']) &&
     Array.isArray(value['choices']) &&
     value['choices'].every(isChoice)
