@@ -99,6 +99,9 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+/** Every option as it is written. */
+export const benchOptions: readonly string[] = Object.keys(OPTIONS).map((name) => `--${name}`);
+
 /** Throws UsageError. */
 export function readArguments(
   given: readonly string[],

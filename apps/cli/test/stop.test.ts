@@ -1,5 +1,5 @@
-/** Ctrl-C, as a terminal sends it: what was found is kept, nothing goes on running, and the exit code says so. */
-import { spawn } from 'node:child_process';
+/** Ctrl-C, as a terminal sends it: what was found is kept, nothing goes on running, and the exit code says so. And pipes that close early. */
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,4 +47,10 @@ it('keeps what an earlier search found', { timeout: 60_000 }, async () => {
   expect(out).toContain('written: tuning.json (stopped; the same command goes on)');
   expect(choices()).toEqual(before);
   expect(readdirSync(folder)).toEqual(['tuning.json']);
+});
+
+it('keeps its exit code where nobody reads what went wrong', () => {
+  const command = `'${process.execPath}' --conditions=espalier-source --no-warnings '${main}' nonsense`;
+  const script = `set -o pipefail; (sleep 0.1; ${command}; echo "$?" >&3) 3>&1 >/dev/null 2> >(true); wait`;
+  expect(execFileSync('bash', ['-c', script], { encoding: 'utf8' })).toBe('2\n');
 });

@@ -37,6 +37,9 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+/** Every option as it is written. */
+export const tuneOptions: readonly string[] = Object.keys(OPTIONS).map((name) => `--${name}`);
+
 /** Runs the command and gives its exit code. */
 export async function tuneCommand(given: readonly string[], { out, error }: Surroundings): Promise<0 | 2 | 130> {
   try {
