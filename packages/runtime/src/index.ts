@@ -5,6 +5,15 @@ export * from './errors.ts';
 export { GraphInstance, type GraphOptions, type GraphRun, loadGraph, type OutputTensor } from './graph.ts';
 export { checkGraph } from './graph-check.ts';
 export * from './graph-plan.ts';
+export {
+  checkLaunch,
+  checkRange,
+  type MadeBy,
+  type Owned,
+  type Ownership,
+  type OwnLaunch,
+  wrongSubmission,
+} from './launch-check.ts';
 export * from './layer.ts';
 export * from './memory-plan.ts';
 export { PreparedGraph, type TensorViews } from './prepared.ts';
