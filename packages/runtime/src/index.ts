@@ -1,4 +1,5 @@
 /** The contract every runtime keeps, and what is shared by all of them: layers, graphs, weight packing, memory plans, errors. */
+export { checkCompiledFor } from './artefact-check.ts';
 export * from './contract.ts';
 export { formatShape, formatSize, inferDims } from './dims.ts';
 export * from './errors.ts';
