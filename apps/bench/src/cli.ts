@@ -78,7 +78,9 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
         stop: stop.signal,
         say: (text) => out.write(`${text}\n`),
       });
-      return finish(results, asked, out, stop.signal.aborted);
+      if (results !== null) return finish(results, asked, out, stop.signal.aborted);
+      out.write(`stopped before anything was measured; ${asked.record} was not written\n`);
+      return 130;
     }
     const results = await runBench({
       groups,

@@ -35,8 +35,8 @@ export interface RecordOptions {
   readonly say: (text: string) => void;
 }
 
-/** Measures what the file lacks. Throws UsageError where the file is of another machine or no results at all. */
-export async function record(options: RecordOptions): Promise<Results> {
+/** Measures what the file lacks; null where it was stopped before there was anything. Throws UsageError where the file is of another machine or no results at all. */
+export async function record(options: RecordOptions): Promise<Results | null> {
   const { file, groups, fresh, say, stop } = options;
   let results = earlier(file);
   for (const path of [file, `${stemOf(file)}.html`, `${stemOf(file)}.md`]) mustBeWritable(path);
@@ -62,7 +62,8 @@ export async function record(options: RecordOptions): Promise<Results> {
     write(file, results);
     say(`  ${i + 1}/${open.length} ${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   }
-  if (results === null) throw new UsageError(`nothing was measured, so ${file} was not written`);
+  if (results === null && stop?.aborted !== true)
+    throw new UsageError(`nothing was measured, so ${file} was not written`);
   return results;
 }
 
@@ -84,12 +85,16 @@ async function measureAlone(name: string, { seconds, through, say, stop }: Recor
     const interrupt = (): boolean => child.kill('SIGINT');
     stop?.addEventListener('abort', interrupt, { once: true });
     const code = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
+      child.once('error', (problem) =>
+        reject(new UsageError(`${command} can't be started (${problem.message}); --through takes a command line`)),
+      );
       child.once('close', resolve);
     });
     stop?.removeEventListener('abort', interrupt);
     if (!existsSync(file)) {
-      say(`  ${name}: exit code ${code}${said === '' ? '' : `\n${said.trim().split('\n').slice(-5).join('\n')}`}`);
+      // From a terminal Ctrl-C reaches the process, too, which then ends at once.
+      if (stop?.aborted !== true)
+        say(`  ${name}: exit code ${code}${said === '' ? '' : `\n${said.trim().split('\n').slice(-5).join('\n')}`}`);
       return null;
     }
     const part = JSON.parse(readFileSync(file, 'utf8')) as Results;
