@@ -16,7 +16,7 @@ import {
   walks,
 } from '../lower/partition.ts';
 import { nodesAfter } from '../lower/reachable.ts';
-import { sortedWalk } from '../lower/sorted-walk.ts';
+import { sortedWalk, sortingBytes } from '../lower/sorted-walk.ts';
 import { levelsFor, planSubtrees, subtreeBytes } from '../lower/subtrees-plan.ts';
 import type { TeamShape } from '../lower/team.ts';
 import { isTileable } from '../lower/tile.ts';
@@ -79,6 +79,8 @@ export interface SortingChoice {
   readonly stretches: number;
   readonly subgroups: number;
   readonly lanes: number;
+  /** Bytes of workgroup memory they may take: a walk that reaches more nodes at once than fit is not sorted. */
+  readonly memory: number;
 }
 
 /** What a lane machine has a choice of. */
@@ -116,9 +118,10 @@ function sortedForm(unit: RowsUnit, layer: LayerIR, choice: SortingChoice): Form
   for (let first = 1; ; first++) {
     const walk = sortedWalk(unit, first);
     if (walk === null || treeBytes(walk, layer) < choice.treeBytes) return null;
-    const { stretches, subgroups, lanes, nodes } = choice;
-    if ((nodesAfter(walk.chain.descent, first)?.count ?? 0) >= nodes)
-      return { form: 'sorted', first, stretches, subgroups, lanes };
+    const { stretches, subgroups, lanes, nodes, memory } = choice;
+    const reached = nodesAfter(walk.chain.descent, first)?.count ?? 0;
+    if (sortingBytes(reached, subgroups * lanes) > memory) return null;
+    if (reached >= nodes) return { form: 'sorted', first, stretches, subgroups, lanes };
   }
 }
 

@@ -31,7 +31,7 @@ export const wgsl: Target = {
     return laneVariants(unit, layer, {
       tiles: TILES.filter(({ tile }) => tile.lanes <= threads),
       subtrees: SUBTREES.lanes <= threads ? { ...SUBTREES, memory } : null,
-      sorting: SORTING.lanes <= threads ? SORTING : null,
+      sorting: SORTING.lanes <= threads ? { ...SORTING, memory } : null,
       walks: { form: 'elements' },
       sharing: [],
     });
@@ -86,7 +86,7 @@ const TILES: readonly TileChoice[] = [
 const SUBTREES = { below: 32, subgroups: 1, lanes: 256, team: 32 } as const;
 
 /** Walks of many rows through trees that large devices' caches don't hold; an estimate, which nobody has timed. */
-const SORTING: SortingChoice = {
+const SORTING: Omit<SortingChoice, 'memory'> = {
   ...{ from: 8192, treeBytes: 48 * 2 ** 20, nodes: 256 },
   ...{ stretches: 64, subgroups: 1, lanes: 256 },
 };
