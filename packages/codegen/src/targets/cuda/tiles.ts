@@ -95,5 +95,5 @@ export const SUBTREES: SubtreeChoice = {
  */
 export const SORTING: SortingChoice = {
   ...{ from: 8192, treeBytes: 48 * 2 ** 20, nodes: 256 },
-  ...{ stretches: 64, subgroups: 8, lanes: WARP, memory: SHARED_BYTES },
+  ...{ stretches: 64, subgroups: 8, lanes: WARP },
 };

@@ -29,9 +29,10 @@ export const wgsl: Target = {
     const threads = limitOf(capabilities, 'workgroup-threads');
     const memory = limitOf(capabilities, 'workgroup-bytes');
     return laneVariants(unit, layer, {
+      memory,
       tiles: TILES.filter(({ tile }) => tile.lanes <= threads),
       subtrees: SUBTREES.lanes <= threads ? { ...SUBTREES, memory } : null,
-      sorting: SORTING.lanes <= threads ? { ...SORTING, memory } : null,
+      sorting: SORTING.lanes <= threads ? SORTING : null,
       walks: { form: 'elements' },
       sharing: [],
     });
@@ -86,7 +87,7 @@ const TILES: readonly TileChoice[] = [
 const SUBTREES = { below: 32, subgroups: 1, lanes: 256, team: 32 } as const;
 
 /** Walks of many rows through trees that large devices' caches don't hold; an estimate, which nobody has timed. */
-const SORTING: Omit<SortingChoice, 'memory'> = {
+const SORTING: SortingChoice = {
   ...{ from: 8192, treeBytes: 48 * 2 ** 20, nodes: 256 },
   ...{ stretches: 64, subgroups: 1, lanes: 256 },
 };
