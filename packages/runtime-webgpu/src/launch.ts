@@ -60,6 +60,15 @@ export function checkLaunch(host: Host, launch: DeviceLaunch): CheckedLaunch {
       most,
       'run fewer rows at once',
     );
+  const together = joined.reduce((bytes, { size }) => bytes + roundUp(size, 16), 0);
+  if (together > most)
+    throw overLimit(
+      `${label}: ${described.joined?.join(', ')}, which kernel ${described.kernel} reads from one buffer,`,
+      together,
+      'maxStorageBufferBindingSize',
+      most,
+      'use smaller weights, or compile with the capability "storage-buffers" where the device has more of them',
+    );
   return { launch, described, program, kernel, ranges, joined, grid: gridOf(host, launch), scratch };
 }
 

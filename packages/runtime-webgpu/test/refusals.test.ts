@@ -2,6 +2,8 @@
  * A GPU that refuses to make a buffer: who waits for it hears of it once, in words that fit, and nobody else does. And reads
  * that together take more than one buffer may hold.
  */
+import { compile, wgsl } from '@espalier/codegen';
+import { layerFromText } from '@espalier/ir';
 import { type InputTensor, loadLayer } from '@espalier/runtime';
 import { describe, expect, it } from 'vitest';
 import { openWebGpu, type WebGpuDevice } from '../src/index.ts';
@@ -85,6 +87,27 @@ describe.skipIf(missing !== '')(titled('a GPU that refuses'), () => {
     expect(() => device.dispose()).not.toThrow();
     expect(refusing.uncaptured).toEqual([]);
   });
+});
+
+it.skipIf(missing !== '')(titled('says which weights are too large to be read from one buffer'), async () => {
+  await using host = await open();
+  const names = Array.from({ length: 8 }, (_, i) => `w${i}`);
+  const layer = layerFromText(
+    `layer scales(T) {
+      input x[T, 100]
+      weight ${names.map((name) => `${name}[100]`).join(', ')}
+      output y[t, i] = ${names.map((name) => `x[t, i] * ${name}[i]`).join(' + ')}
+    }`,
+    {},
+  );
+  const artefact = await compile(layer, { target: wgsl });
+  const weights = Object.fromEntries(names.map((name, i) => [name, new Float32Array(100).fill(i)]));
+  const x = randomFloats(100, 3);
+  const { device } = await openRefusing(host, { maxStorageBufferBindingSize: 1000 });
+  using loaded = await loadLayer(device, artefact, weights);
+  expect((await failure(loaded.run({ x }))).message).toMatch(
+    /^R025: scales: w0, w1, w2, which kernel k0 reads from one buffer, takes 1\.2 KiB \(1200 bytes\), this device allows 1000 bytes/,
+  );
 });
 
 it.skipIf(missing !== '')(titled('reads what no single buffer holds in several'), async () => {
