@@ -114,6 +114,24 @@ describe.each([
     expect(device.counts).toMatchObject({ live: 0, liveBytes: 0 });
   });
 
+  it('refuses a weight of more elements than kernels can number before anything is fetched or loaded', async () => {
+    const device = fakeDevice(full);
+    const small = residualGraph(1);
+    const shape = [2 ** 16, 2 ** 15];
+    const graph = {
+      ...small,
+      artefacts: small.artefacts.map(({ source, manifest }) => ({
+        source,
+        manifest: { ...manifest, bindings: manifest.bindings.map((b) => (b.role === 'weight' ? { ...b, shape } : b)) },
+      })),
+    };
+    const weights = new Map<string, WeightSource>([['w0', { storage: 'f32', shape, load: () => new Float32Array() }]]);
+    expect((await failure(loadGraph(device, graph, weights))).message).toBe(
+      'R025: weight w0 of [65536, 32768] has 2147483648 elements, kernels number at most 2146435072; use smaller weights',
+    );
+    expect(device.counts.loads).toBe(0);
+  });
+
   it('checks the stated shape of a weight on demand before anything is fetched or loaded', async () => {
     const device = fakeDevice(full);
     const load = (): never => {
