@@ -51,6 +51,7 @@ describe('arguments', () => {
       'wasm:plain',
     ]);
     expect(splitTargets('plain')).toEqual(['plain']);
+    expect(splitTargets('wasm:threads=2,wide,wasm:wide')).toEqual(['wasm:threads=2,wide', 'wasm:wide']);
   });
 
   test.each([

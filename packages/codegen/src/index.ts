@@ -19,4 +19,5 @@ export { CudaRefusal, cuda } from './targets/cuda/index.ts';
 export { wasm } from './targets/wasm/index.ts';
 export { wgsl } from './targets/wgsl/index.ts';
 export { shapeOf, type Tuning, tuned } from './tuning.ts';
+export { tuningProblem } from './tuning-check.ts';
 export { GENERATOR } from './version.ts';
