@@ -1,7 +1,8 @@
 /** From the command line to what was asked, with every mistake named and a way out. */
+
 import { parseArgs } from 'node:util';
+import { closest } from '@espalier/ir';
 import { UsageError } from '../errors.ts';
-import { closest } from './closest.ts';
 
 /** What was asked. */
 export interface Arguments {
