@@ -1,6 +1,6 @@
 /** Loading an artefact on a WASM device: every check that can be made before anything runs. */
-import { type Artefact, ArtefactError, MANIFEST_VERSION, type Manifest, verifyChecksum } from '@espalier/artefact';
-import type { DeviceInfo, Program } from '@espalier/runtime';
+import { type Artefact, ArtefactError, type Manifest, verifyChecksum } from '@espalier/artefact';
+import { checkCompiledFor, type DeviceInfo, type Program } from '@espalier/runtime';
 import { engine, type WasmModule } from './engine.ts';
 import { withSharedMemory } from './shared-import.ts';
 
@@ -41,16 +41,7 @@ const remedies: Readonly<Record<string, string>> = {
 /** Throws ArtefactError A002, A008, A009 or A013 unless a device of `info` can load the artefact. */
 export function checkLoadable(artefact: Artefact, info: DeviceInfo): Uint8Array {
   const { manifest, binary } = artefact;
-  if (manifest.target !== info.target)
-    throw new ArtefactError(
-      'A008',
-      `${manifest.name} was compiled for ${manifest.target}, this device runs ${info.target}; compile it for ${info.target}`,
-    );
-  if (manifest.version !== MANIFEST_VERSION)
-    throw new ArtefactError(
-      'A002',
-      `this runtime reads manifests of version ${MANIFEST_VERSION}, ${manifest.name} has version ${manifest.version}; use compiler and runtime of one release`,
-    );
+  checkCompiledFor(info.target, manifest);
   const lacking = manifest.requires.find((name) => !info.capabilities[name]);
   if (lacking !== undefined)
     throw new ArtefactError(

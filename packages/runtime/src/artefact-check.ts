@@ -1,0 +1,19 @@
+/** What every runtime asks of an artefact before it looks at its code. */
+import { ArtefactError, MANIFEST_VERSION, type Manifest } from '@espalier/artefact';
+
+/**
+ * Throws ArtefactError A008 (compiled for another target) or A002 (a manifest of another version) unless a device that runs
+ * artefacts of `target` can read the manifest. `way` is how to get one that it can.
+ */
+export function checkCompiledFor(target: string, manifest: Manifest, way = `compile it for ${target}`): void {
+  if (manifest.target !== target)
+    throw new ArtefactError(
+      'A008',
+      `${manifest.name} was compiled for ${manifest.target}, this device runs ${target}; ${way}`,
+    );
+  if (manifest.version !== MANIFEST_VERSION)
+    throw new ArtefactError(
+      'A002',
+      `this runtime reads manifests of version ${MANIFEST_VERSION}, ${manifest.name} has version ${manifest.version}; use compiler and runtime of one release`,
+    );
+}
