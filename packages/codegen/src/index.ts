@@ -16,7 +16,7 @@ export * from './simulate/index.ts';
 export { toSizeExpr } from './size-expr.ts';
 export type { Capabilities, Form, KernelPass, Target, Variant } from './target.ts';
 export { CudaRefusal, cuda } from './targets/cuda/index.ts';
-export { wasm } from './targets/wasm/index.ts';
+export { WasmRefusal, wasm } from './targets/wasm/index.ts';
 export { wgsl } from './targets/wgsl/index.ts';
 export { shapeOf, type Tuning, tuned } from './tuning.ts';
 export { tuningProblem } from './tuning-check.ts';
