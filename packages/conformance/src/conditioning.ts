@@ -79,12 +79,16 @@ export function conditionedReference(
   return { layer, dims, tensors, expected, allowed };
 }
 
-/** What `run` gives, or null where it finds an index out of range. */
+/** Whether the interpreter found what a run must end with a fault for. */
+export const isFault = (error: unknown): error is InterpretError =>
+  error instanceof InterpretError && (error.code === 'out-of-range' || error.code === 'bad-divisor');
+
+/** What `run` gives, or null where it finds a fault. */
 function disturbances<R>(run: () => R): R | null {
   try {
     return run();
   } catch (error) {
-    if (error instanceof InterpretError && error.code === 'out-of-range') return null;
+    if (isFault(error)) return null;
     throw error;
   }
 }

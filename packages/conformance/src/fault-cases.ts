@@ -43,6 +43,13 @@ export function faultCases(): readonly FaultCase[] {
 }`,
     { name: 'guarded.layer' },
   );
+  const windows = layerFromText(
+    `layer windows(T, S) {
+  input x[T], z[S]
+  output y[t] = x[t] + f32(t // (S - 3)) + (sum s: z[s])
+}`,
+    { name: 'windows.layer' },
+  );
   return [
     ofEmbedding('an id that is negative', ids(0, -1, 2)),
     ofEmbedding('an id one too large', ids(0, 1, 5)),
@@ -69,6 +76,15 @@ export function faultCases(): readonly FaultCase[] {
       bad: { x: numbers(4), at: Int32Array.from([-5, 3, 0, -1]) },
       message: /lies outside axis 0 of x, 0 … T - 1/,
       place: /guarded\.layer:3:\d+/,
+    },
+    {
+      name: 'a size that divides and is 0',
+      layer: windows,
+      weights: {},
+      good: { x: numbers(9), z: numbers(5) },
+      bad: { x: numbers(9), z: numbers(3) },
+      message: /S - 3 is below 1 and divides/,
+      place: /windows\.layer:3:\d+/,
     },
   ];
 }

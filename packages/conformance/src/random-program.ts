@@ -3,10 +3,10 @@
  * that the interpreter finds.
  */
 import { type Capabilities, type CompileOptions, type Target, wasm } from '@espalier/codegen';
-import { DiagnosticError, InterpretError, type LayerIR, layerFromText } from '@espalier/ir';
+import { DiagnosticError, type InterpretError, type LayerIR, layerFromText } from '@espalier/ir';
 import { type Device, FaultError } from '@espalier/runtime';
 import fc from 'fast-check';
-import { conditionedReference } from './conditioning.ts';
+import { conditionedReference, isFault } from './conditioning.ts';
 import { generateProgram } from './generate.ts';
 import { compareOutputs, runCompiled, tensorLengths } from './layer-case.ts';
 import { type Program, printProgram, programData, smaller } from './program.ts';
@@ -82,8 +82,7 @@ export async function tryProgram(device: Device, program: Program, options: Rand
   try {
     reference = conditionedReference(layer, values, tensors, exact);
   } catch (error) {
-    if (!(error instanceof InterpretError) || error.code !== 'out-of-range')
-      return wrong(`the interpreter threw ${describe(error)}`);
+    if (!isFault(error)) return wrong(`the interpreter threw ${describe(error)}`);
     return expectFault(device, { layer, dims: values, tensors }, compileOptions, error);
   }
   try {

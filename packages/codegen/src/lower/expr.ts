@@ -4,7 +4,7 @@
  */
 import { type Expr as LayerExpr, type Size, Sizes } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
-import type { Expr, KernelOp, Stmt } from '../kernel-ir/types.ts';
+import type { Expr, Stmt } from '../kernel-ir/types.ts';
 import { accessesOf, alphaKey, placeOf, textOf } from './layer-expr.ts';
 import type { Scope } from './scope.ts';
 
@@ -26,10 +26,7 @@ export function lowerExpr(e: LayerExpr, scope: Scope): Expr {
     case 'access':
       return lowerAccess(e, scope);
     case 'op':
-      return lowerOp(
-        e.op,
-        e.args.map((a) => lowerExpr(a, scope)),
-      );
+      return lowerOp(e, scope);
     case 'select':
       return lowerSelect(e, scope);
     case 'reduce':
@@ -44,13 +41,19 @@ export function lowerExpr(e: LayerExpr, scope: Scope): Expr {
   }
 }
 
-function lowerOp(name: KernelOp, args: readonly Expr[]): Expr {
+function lowerOp(e: Extract<LayerExpr, { kind: 'op' }>, scope: Scope): Expr {
+  const args = e.args.map((a) => lowerExpr(a, scope));
   const [a, b] = args;
-  // The divisor of an integer division can only be 0 in a loop that does not run; hoisting must not make it trap.
-  if ((name === 'floordiv' || name === 'mod') && a !== undefined && b !== undefined && b.kind !== 'literal') {
-    return k.op(name, a, k.max(b, k.i32(1)));
+  if ((e.op !== 'floordiv' && e.op !== 'mod') || a === undefined || b === undefined) return k.op(e.op, ...args);
+  if (scope.kernel.mustCheck(e)) {
+    const { layer } = scope.kernel;
+    const divisor = e.args[1];
+    const text = divisor?.kind === 'size' ? Sizes.format(divisor.size) : textOf(layer, divisor?.span ?? e.span);
+    const fault = scope.kernel.fault(`${text} is below 1 and divides`, placeOf(layer, divisor?.span ?? e.span));
+    scope.emit({ kind: 'check', condition: k.op('ge', b, k.i32(1)), fault });
   }
-  return k.op(name, ...args);
+  // What follows a failed check must not trap; nor must what is hoisted out of a loop that does not run.
+  return k.op(e.op, a, b.kind === 'literal' && b.value >= 1 ? b : k.max(b, k.i32(1)));
 }
 
 function lowerAccess(e: Access, scope: Scope): Expr {

@@ -6,6 +6,7 @@
  * A row is one setting of the unit's row axes; between the statements of a unit, results stay in private memory.
  */
 import { childrenOf, type Expr, type LayerIR, Sizes, type Statement } from '@espalier/ir';
+import { uncheckedDivisions } from './divisors.ts';
 import { accessesOf, mentionsAny, readsOf, visit, writesOf } from './layer-expr.ts';
 
 /** A statement of a `rows` unit: which of its axes are the unit's row axes, in the unit's order. */
@@ -91,6 +92,7 @@ export function matchContraction(s: Statement, layer: LayerIR): Contraction | nu
         e.kind === 'reduce' ||
         e.kind === 'descend' ||
         e.kind === 'select' ||
+        uncheckedDivisions(layer).has(e) ||
         (e.kind === 'access' && e.inBounds.includes(false));
     });
     if (nested) return null;

@@ -8,6 +8,7 @@ import { exprKey } from '../kernel-ir/affine.ts';
 import * as k from '../kernel-ir/build.ts';
 import type { Expr, Kernel, KernelBuffer, KernelFault, KernelStorage, Stmt } from '../kernel-ir/types.ts';
 import { Names } from '../kernel-ir/walk.ts';
+import { uncheckedDivisions } from './divisors.ts';
 import { unguardedAccesses } from './guards.ts';
 
 /** How a tensor is read at this place: a value at hand, or memory addressed by some of its axes. */
@@ -21,10 +22,12 @@ export class KernelBuilder {
   readonly #buffers = new Map<string, KernelBuffer>();
   readonly #layer: LayerIR;
   readonly #unguarded: ReadonlySet<LayerExpr>;
+  readonly #divisions: ReadonlySet<LayerExpr>;
 
   constructor(layer: LayerIR) {
     this.#layer = layer;
     this.#unguarded = unguardedAccesses(layer);
+    this.#divisions = uncheckedDivisions(layer);
     for (const t of layer.tensors) this.names.fresh(t.name);
     for (const d of layer.dims) this.names.fresh(d);
   }
@@ -42,6 +45,11 @@ export class KernelBuilder {
   /** Whether an access of the layer stays inside its tensor even where a branch around it is not taken. */
   needsNoGuard(access: LayerExpr): boolean {
     return this.#unguarded.has(access);
+  }
+
+  /** Whether a division of the layer may meet a divisor below 1. */
+  mustCheck(division: LayerExpr): boolean {
+    return this.#divisions.has(division);
   }
 
   /** Declares that the kernel reads or writes a tensor of the layer. */

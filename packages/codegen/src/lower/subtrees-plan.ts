@@ -6,8 +6,9 @@
  */
 import { childrenOf, type Expr as LayerExpr, type Let, Sizes, type Statement } from '@espalier/ir';
 import { partsApart, yieldLocals } from './deferred-walk.ts';
+import { isDivision } from './divisors.ts';
 import type { DescendExpr } from './expr.ts';
-import { accessesOf, alphaKey, mentionsAny } from './layer-expr.ts';
+import { alphaKey, mentionsAny } from './layer-expr.ts';
 import { hasWalk, type RowsUnit } from './partition.ts';
 import { foldBytes, type TeamShape, teamsOf } from './team.ts';
 
@@ -100,7 +101,8 @@ function walkOf(whole: LayerExpr, rest: ReadonlySet<string>): SubtreeWalk | null
   if (trees < 1 || levels < 1 || (descent.result !== null && sums.length > 0)) return null;
   const route = [...descent.lets.map((l) => l.value), descent.next];
   if ([descent.init, ...route].some((e) => mentionsAny(e, rest))) return null;
-  if (route.some((e) => accessesOf(e).some((a) => a.inBounds.includes(false)))) return null;
+  // Nodes that no walk visits are looked at, too: there a check would find what nobody asked for.
+  if (route.some(mayFault)) return null;
   const decision = decisionOf(descent);
   if (decision === null) return null;
   const needed = new Set(yieldLocals(descent).map((l) => l.name));
@@ -111,6 +113,12 @@ function walkOf(whole: LayerExpr, rest: ReadonlySet<string>): SubtreeWalk | null
   const keepsNodes = needed.has(descent.node);
   return { whole, sums, trees, descent, levels, decision, keepsNodes, kept, apart: partsApart(descent, rest) };
 }
+
+/** Whether evaluating it may end the run: an index that nothing proved, a divisor that is no number. */
+const mayFault = (e: LayerExpr): boolean =>
+  (e.kind === 'access' && e.inBounds.includes(false)) ||
+  (isDivision(e) && e.args[1]?.kind !== 'literal') ||
+  childrenOf(e).some(mayFault);
 
 /** The one truth about numbers that `next` asks for, beside the node; null when it asks for several, or for more than truths. */
 function decisionOf(descent: DescendExpr): readonly LayerExpr[] | null {

@@ -133,7 +133,7 @@ export function emitStatement(context: EmitContext, statement: Statement): State
       if (!context.strict && expr.inBounds[k] === true) return text;
       const held = hold(text);
       const names = [...around];
-      const site = sites.push({ access: expr, around: names }) - 1;
+      const site = sites.push({ checked: expr, around: names }) - 1;
       push(
         `if (!(${held} >= 0 && ${held} < ${shape[k]})) fail(${site}, ${k}, ${held}, [${names.map(variable).join(', ')}]);`,
       );
@@ -159,6 +159,14 @@ export function emitStatement(context: EmitContext, statement: Statement): State
       recorder = { score, compared, bound, gain };
     }
     return scalarText[expr.op](a, b, left.type);
+  }
+
+  function checkDivisor(expr: Extract<Expr, { kind: 'op' }>, divisor: string): void {
+    const [, by] = expr.args;
+    if (by?.kind === 'literal' && by.value >= 1) return;
+    const names = [...around];
+    const site = sites.push({ checked: expr, around: names }) - 1;
+    push(`if (!(${divisor} >= 1)) fail(${site}, 1, ${divisor}, [${names.map(variable).join(', ')}]);`);
   }
 
   function reduce(expr: Extract<Expr, { kind: 'reduce' }>): string {
@@ -326,6 +334,7 @@ export function emitStatement(context: EmitContext, statement: Statement): State
       case 'op': {
         if (comparisons.has(expr.op)) return compare(expr);
         const [first, second] = expr.args.map(value);
+        if (expr.op === 'floordiv' || expr.op === 'mod') checkDivisor(expr, second ?? '');
         const text = scalarText[expr.op](first ?? '', second ?? '', expr.args[0]?.type ?? 'f32');
         return expr.type === 'f32' ? rounded(text) : text;
       }

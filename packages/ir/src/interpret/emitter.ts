@@ -21,9 +21,9 @@ export interface Scratch {
   readonly fill: number;
 }
 
-/** An access that is checked at run time, with the indices around it, for the error message. */
+/** An access, or a division, that is checked at run time, with the indices around it, for the error message. */
 export interface Site {
-  readonly access: Extract<Expr, { kind: 'access' }>;
+  readonly checked: Extract<Expr, { kind: 'access' | 'op' }>;
   readonly around: readonly string[];
 }
 

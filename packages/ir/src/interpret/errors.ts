@@ -9,7 +9,8 @@ import type { Source, Span } from '../layer-ir.ts';
  * - `missing-dim`, `bad-dim`, `unknown-dim`: the dims given are not those of the layer;
  * - `missing-tensor`, `unknown-tensor`: the tensors given are not the layer's inputs and weights;
  * - `wrong-length`, `bad-shape`, `bad-element`: a tensor doesn't fit its shape or its storage;
- * - `out-of-range`: an index met at run time lies outside its tensor.
+ * - `out-of-range`: an index met at run time lies outside its tensor;
+ * - `bad-divisor`: a size that divides is below 1 at run time.
  */
 export type InterpretErrorCode =
   | 'missing-dim'
@@ -20,7 +21,8 @@ export type InterpretErrorCode =
   | 'wrong-length'
   | 'bad-shape'
   | 'bad-element'
-  | 'out-of-range';
+  | 'out-of-range'
+  | 'bad-divisor';
 
 /** Thrown by `interpretLayer` and `interpretGraph`; `subject` is the tensor or dim it is about. */
 export class InterpretError extends Error {

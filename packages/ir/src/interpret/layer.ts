@@ -134,13 +134,19 @@ function statementsOf(context: EmitContext, key: string): readonly CompiledState
   return compiled;
 }
 
-function outOfRange(ir: LayerIR, shapes: ReadonlyMap<string, readonly number[]>, sites: readonly Site[]): Fail {
+function failures(ir: LayerIR, shapes: ReadonlyMap<string, readonly number[]>, sites: readonly Site[]): Fail {
   return (number, position, value, around) => {
     const site = sites[number];
-    if (site === undefined) throw new Error(`no access number ${number}`);
-    const { access } = site;
-    const size = shapes.get(access.tensor)?.[position];
+    if (site === undefined) throw new Error(`no check number ${number}`);
+    const { checked: access } = site;
     const where = site.around.map((name, i) => `${name} = ${around[i]}`).join(', ');
+    if (access.kind === 'op')
+      throw new InterpretError(
+        'bad-divisor',
+        ir.name,
+        `the divisor is ${value} at ${where || 'the only element'}; it must be 1 or more\n${showSpan(ir.sources, access.span)}`,
+      );
+    const size = shapes.get(access.tensor)?.[position];
     const range = size === 0 ? 'it has no elements' : `the range is 0 to ${(size ?? 0) - 1}`;
     const proven =
       access.inBounds[position] === true ? ' (the checker had proven it inside: a bug of the checker)' : '';
@@ -187,7 +193,7 @@ export function interpretLayer(ir: LayerIR, options: InterpretOptions): Record<s
       arrays.set(name, fresh);
       return fresh;
     });
-    run(bound, scalarHelpers, outOfRange(layer, shapes, sites));
+    run(bound, scalarHelpers, failures(layer, shapes, sites));
   }
   if (bounds !== null) for (const trace of tracesOf(layer)) wanted.add(boundsName(trace)).add(gainsName(trace));
   const results = [...arrays].filter(([name]) => wanted.has(name));
