@@ -1,5 +1,5 @@
 /** Loading an artefact on a WASM device: every check that can be made before anything runs. */
-import { type Artefact, ArtefactError, MANIFEST_VERSION, type Manifest, verifyChecksum } from '@espalier/artefact';
+import { type Artefact, ArtefactError, checkManifest, type Manifest, verifyChecksum } from '@espalier/artefact';
 import type { DeviceInfo, Program } from '@espalier/runtime';
 import { engine, type WasmModule } from './engine.ts';
 import { withSharedMemory } from './shared-import.ts';
@@ -38,7 +38,7 @@ const remedies: Readonly<Record<string, string>> = {
   simd: 'use an engine with 128-bit SIMD (every browser since 2023, Node from 16)',
 };
 
-/** Throws ArtefactError A002, A008, A009 or A013 unless a device of `info` can load the artefact. */
+/** Throws ArtefactError A002, A003, A008, A009 or A013 unless a device of `info` can load the artefact. */
 export function checkLoadable(artefact: Artefact, info: DeviceInfo): Uint8Array {
   const { manifest, binary } = artefact;
   if (manifest.target !== info.target)
@@ -46,11 +46,7 @@ export function checkLoadable(artefact: Artefact, info: DeviceInfo): Uint8Array 
       'A008',
       `${manifest.name} was compiled for ${manifest.target}, this device runs ${info.target}; compile it for ${info.target}`,
     );
-  if (manifest.version !== MANIFEST_VERSION)
-    throw new ArtefactError(
-      'A002',
-      `this runtime reads manifests of version ${MANIFEST_VERSION}, ${manifest.name} has version ${manifest.version}; use compiler and runtime of one release`,
-    );
+  checkManifest(manifest);
   const lacking = manifest.requires.find((name) => !info.capabilities[name]);
   if (lacking !== undefined)
     throw new ArtefactError(

@@ -4,6 +4,8 @@
  */
 import { ArtefactError } from '@espalier/artefact';
 
+const CUT_SHORT = 'the WebAssembly module is cut short';
+
 const malformed = (why: string): ArtefactError =>
   new ArtefactError('A011', `${why}; compile the layer again with a compiler of this release`);
 
@@ -24,7 +26,7 @@ class Reader {
   }
 
   byte(): number {
-    if (this.done) throw malformed('the WebAssembly module is cut short');
+    if (this.done) throw malformed(CUT_SHORT);
     return this.#bytes[this.at++] as number;
   }
 
@@ -36,14 +38,14 @@ class Reader {
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return value;
     }
-    throw malformed('the WebAssembly module holds an endless number');
+    throw malformed(CUT_SHORT);
   }
 
   name(): string {
     const length = this.number();
     const start = this.at;
     this.at += length;
-    if (this.at > this.#end) throw malformed('the WebAssembly module is cut short');
+    if (this.at > this.#end) throw malformed(CUT_SHORT);
     return new TextDecoder().decode(this.#bytes.slice(start, this.at));
   }
 
@@ -71,7 +73,7 @@ export function withSharedMemory(binary: Uint8Array): Uint8Array<ArrayBuffer> {
     const id = sections.byte();
     const length = sections.number();
     const end = sections.at + length;
-    if (end > copy.length) throw malformed('the WebAssembly module is cut short');
+    if (end > copy.length) throw malformed(CUT_SHORT);
     if (id === IMPORT_SECTION) {
       const flagsAt = findMemoryFlags(new Reader(copy, sections.at, end));
       if (flagsAt !== undefined) {

@@ -8,6 +8,15 @@ import { RuntimeError } from './errors.ts';
 const broken = (graph: CompiledGraph, message: string): RuntimeError =>
   new RuntimeError('R014', `graph ${graph.name}: ${message}; compile the graph again, or correct its steps`);
 
+/** Does `task`, which evaluates sizes. Throws RuntimeError R014 where one names a dim that it has no value for. */
+export function withSizes<T>(graph: CompiledGraph, task: () => T): T {
+  try {
+    return task();
+  } catch (error) {
+    throw error instanceof RangeError ? broken(graph, error.message) : error;
+  }
+}
+
 /** The artefact of a step. Throws RuntimeError R014 where there is none. */
 export function artefactOf(graph: CompiledGraph, step: PlanStep): Artefact {
   const artefact = graph.artefacts[step.artefact];
