@@ -44,7 +44,7 @@ export function sharedMemoryRefusal(): string | undefined {
     return `the page is not cross-origin isolated; send ${HEADERS}`;
   try {
     const { buffer } = new (engine().Memory)({ initial: 1, maximum: 1, shared: true });
-    return buffer instanceof SharedArrayBuffer ? undefined : 'the engine ignores the request for shared memory';
+    return buffer instanceof SharedArrayBuffer ? undefined : 'the engine refuses shared memory';
   } catch (error) {
     return `the engine refuses shared memory (${(error as Error).message})`;
   }

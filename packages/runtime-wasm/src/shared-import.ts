@@ -115,7 +115,8 @@ function findMemoryFlags(reader: Reader): number | undefined {
         reader.number();
         break;
       default:
-        throw malformed('the WebAssembly module imports something of an unknown kind');
+        // Nothing that is known: where the next import begins can't be told.
+        return undefined;
     }
   }
   return undefined;
