@@ -1,6 +1,15 @@
 /** A CUDA device: its context and stream, the kernels loaded on it, its buffers, and what makes code for it. */
 import { type Artefact, ArtefactError, verifyChecksum } from '@espalier/artefact';
-import { type BufferRange, type Device, type DeviceInfo, type DeviceLaunch, RuntimeError } from '@espalier/runtime';
+import {
+  checkLaunch,
+  checkRange,
+  type Device,
+  type DeviceInfo,
+  type DeviceLaunch,
+  type Ownership,
+  RuntimeError,
+  wrongSubmission,
+} from '@espalier/runtime';
 import { type BufferHost, CudaBuffer } from './buffer.ts';
 import type { ImageSource } from './compile/image.ts';
 import type { Context } from './driver/context.ts';
@@ -72,7 +81,7 @@ export class CudaDevice implements Device {
       submissionDisposed: (submission) => {
         this.#submissions.delete(submission);
       },
-      checkRange: (range, what) => this.#checkRange(range, (problem) => wrong(what, problem)),
+      checkRange: (range) => checkRange(range, this.#own, 'reading after a run', 'a range to be read'),
     };
   }
 
@@ -175,19 +184,14 @@ export class CudaDevice implements Device {
     this[Symbol.dispose]();
   }
 
+  get #own(): Ownership<CudaProgram, CudaBuffer> {
+    return { owner: this.#host, program: CudaProgram, buffer: CudaBuffer, alignment: ALIGNMENT };
+  }
+
   #checkLaunch(launch: DeviceLaunch): CheckedLaunch {
-    const { program, label, grid, dims } = launch;
-    const problem = (what: string): RuntimeError => wrong(label, what);
-    if (!(program instanceof CudaProgram) || !program.belongsTo(this.#host))
-      throw problem('its program was loaded on another device');
-    if (program.disposed) throw new RuntimeError('R012', `${label}: its program was disposed of; load it again`);
-    const described = program.manifest.launches[launch.launch];
-    if (!described) throw problem(`${program.manifest.name} has no launch ${launch.launch}`);
-    if (described.bindings.length !== launch.buffers.length || described.dims.length !== dims.length)
-      throw problem(
-        `kernel ${described.kernel} takes ${described.bindings.length} buffers and ${described.dims.length} dims, ` +
-          `given are ${launch.buffers.length} and ${dims.length}`,
-      );
+    const { label, grid, dims } = launch;
+    const { program, described, buffers } = checkLaunch(launch, this.#own);
+    const problem = (what: string): RuntimeError => wrongSubmission(label, what);
     if (!Number.isInteger(grid) || grid < 0) throw problem(`a grid of ${grid} blocks is no grid`);
     if (grid > MOST_BLOCKS)
       throw new RuntimeError(
@@ -196,25 +200,7 @@ export class CudaDevice implements Device {
       );
     const large = dims.findIndex((dim) => !Number.isInteger(dim) || dim < -(2 ** 31) || dim >= 2 ** 31);
     if (large >= 0) throw problem(`dim ${described.dims[large]} is ${dims[large]}, which is no 32-bit integer`);
-    const buffers = launch.buffers.map((range, i) =>
-      this.#checkRange(range, (what) => problem(`${what} for ${described.bindings[i]}`)),
-    );
     const addresses = buffers.map((buffer, i) => buffer.address + BigInt(launch.buffers[i]?.byteOffset ?? 0));
     return { launch, program, buffers: [...new Set(buffers)], addresses };
   }
-
-  #checkRange({ buffer, byteOffset, byteLength }: BufferRange, problem: (what: string) => RuntimeError): CudaBuffer {
-    if (!(buffer instanceof CudaBuffer) || !buffer.belongsTo(this.#host)) throw problem('a buffer of another device');
-    if (buffer.disposed)
-      throw new RuntimeError('R012', `buffer ${buffer.label} was disposed of; create another and prepare again`);
-    const fits = byteOffset >= 0 && byteLength >= 0 && byteOffset + byteLength <= buffer.byteLength;
-    if (byteOffset % ALIGNMENT !== 0 || !fits)
-      throw problem(
-        `bytes ${byteOffset} to ${byteOffset + byteLength}, no aligned part of buffer ${buffer.label} of ${buffer.byteLength} bytes,`,
-      );
-    return buffer;
-  }
 }
-
-const wrong = (label: string, what: string): RuntimeError =>
-  new RuntimeError('R016', `${label}: ${what}; correct the submission`);

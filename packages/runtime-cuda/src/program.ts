@@ -1,6 +1,6 @@
 /** Loading an artefact on a CUDA device: every check that can be made before anything runs, then code into the driver. */
-import { type Artefact, ArtefactError, MANIFEST_VERSION, type Manifest } from '@espalier/artefact';
-import type { DeviceInfo, Program } from '@espalier/runtime';
+import { type Artefact, ArtefactError, type Manifest } from '@espalier/artefact';
+import { checkCompiledFor, type DeviceInfo, type Program } from '@espalier/runtime';
 import type { KernelImage } from './compile/compiler.ts';
 import { loweredPtx } from './compile/ptx-version.ts';
 import { FUNCTION_ATTRIBUTE, JIT, RESULT, stickyResults } from './driver/calls.ts';
@@ -56,16 +56,7 @@ export class CudaProgram implements Program {
 
 /** Throws ArtefactError A002, A008 or A009 unless a device of `info` can load the artefact. */
 export function checkLoadable({ manifest }: Artefact, info: DeviceInfo): void {
-  if (manifest.target !== info.target)
-    throw new ArtefactError(
-      'A008',
-      `${manifest.name} was compiled for ${manifest.target}, this device runs ${info.target}; compile it for ${info.target}`,
-    );
-  if (manifest.version !== MANIFEST_VERSION)
-    throw new ArtefactError(
-      'A002',
-      `this runtime reads manifests of version ${MANIFEST_VERSION}, ${manifest.name} has version ${manifest.version}; use compiler and runtime of one release`,
-    );
+  checkCompiledFor(info.target, manifest);
   for (const need of manifest.requires) {
     const lack = lacking(need, info.capabilities);
     if (lack !== undefined)

@@ -23,8 +23,8 @@ export interface SubmissionHost extends BufferHost {
   /** Counts buffers and programs that were disposed of; while it stands still, no submission needs to look again. */
   readonly disposals: number;
   submissionDisposed(submission: CudaSubmission): void;
-  /** The buffer of this device that `range` lies in. Throws RuntimeError R012 or R016. */
-  checkRange(range: BufferRange, what: string): CudaBuffer;
+  /** The buffer of this device that `range`, to be read after a run, lies in. Throws RuntimeError R012 or R016. */
+  checkRange(range: BufferRange): CudaBuffer;
 }
 
 /** Launches from which on a graph saves more than capturing it costs. */
@@ -142,7 +142,7 @@ export class CudaSubmission implements Submission {
     if (this.#running) throw new RuntimeError('R013', 'this submission is still running; await its last run first');
     if (host.disposals !== this.#disposals) this.#lookForDisposed();
     this.#disposals = host.disposals;
-    for (const range of ranges) host.checkRange(range, 'reading after a run');
+    for (const range of ranges) host.checkRange(range);
     this.#running = true;
     try {
       return await host.context.during(body);

@@ -1,7 +1,7 @@
 /** A simulated device: the contract of a runtime, kept by running Kernel IR lane by lane and looking for mistakes in it. */
 import type { Artefact } from '@espalier/artefact';
 import { type Finding, Findings } from '@espalier/codegen';
-import { type Device, type DeviceInfo, type DeviceLaunch, RuntimeError } from '@espalier/runtime';
+import { checkLaunch, type Device, type DeviceInfo, type DeviceLaunch, RuntimeError } from '@espalier/runtime';
 import { type BufferHost, SimulatedBuffer } from './buffer.ts';
 import { kernelsOf, SimulatedProgram } from './program.ts';
 import { type CheckedLaunch, SimulatedSubmission, type SubmissionHost } from './submission.ts';
@@ -73,11 +73,12 @@ export class SimulatorDevice implements Device {
   /** Throws RuntimeError R012, R016 (a range outside its buffer, unaligned, or of another device). */
   prepare(launches: readonly DeviceLaunch[]): SimulatedSubmission {
     this.#checkOpen();
+    const own = { owner: this.#host, program: SimulatedProgram, buffer: SimulatedBuffer, alignment: ALIGNMENT };
     const checked: CheckedLaunch[] = [];
     let before: DeviceLaunch | null = null;
     let wrote = new Set<string>();
     for (const launch of launches) {
-      const { program, buffers } = this.#checkLaunch(launch);
+      const { program, buffers } = checkLaunch(launch, own);
       // The launches of one application of a layer follow one another, in the manifest's order.
       if (before?.program !== launch.program || before.launch >= launch.launch) wrote = new Set();
       before = launch;
@@ -104,39 +105,6 @@ export class SimulatorDevice implements Device {
 
   #checkOpen(): void {
     if (this.#disposed) throw new RuntimeError('R012', 'the device was disposed of; open another');
-  }
-
-  #checkLaunch(launch: DeviceLaunch): Pick<CheckedLaunch, 'program' | 'buffers'> {
-    const { program, label } = launch;
-    const wrong = (what: string): RuntimeError => new RuntimeError('R016', `${label}: ${what}; correct the submission`);
-    if (!(program instanceof SimulatedProgram) || !program.belongsTo(this.#host))
-      throw wrong('its program was loaded on another device');
-    if (program.disposed) throw new RuntimeError('R012', `${label}: its program was disposed of; load it again`);
-    const described = program.manifest.launches[launch.launch];
-    if (!described) throw wrong(`${program.manifest.name} has no launch ${launch.launch}`);
-    if (described.bindings.length !== launch.buffers.length || described.dims.length !== launch.dims.length)
-      throw wrong(
-        `kernel ${described.kernel} takes ${described.bindings.length} buffers and ${described.dims.length} dims, ` +
-          `given are ${launch.buffers.length} and ${launch.dims.length}`,
-      );
-    const buffers = launch.buffers.map(({ buffer, byteOffset, byteLength }, i) => {
-      const name = described.bindings[i];
-      if (!(buffer instanceof SimulatedBuffer) || !buffer.belongsTo(this.#host))
-        throw wrong(`the buffer for ${name} is of another device`);
-      if (buffer.disposed)
-        throw new RuntimeError('R012', `${label}: buffer ${buffer.label} was disposed of; create another`);
-      if (
-        byteOffset % ALIGNMENT !== 0 ||
-        byteOffset < 0 ||
-        byteLength < 0 ||
-        byteOffset + byteLength > buffer.byteLength
-      )
-        throw wrong(
-          `bytes ${byteOffset} to ${byteOffset + byteLength} for ${name} are not an aligned part of buffer ${buffer.label} of ${buffer.byteLength} bytes`,
-        );
-      return buffer;
-    });
-    return { program, buffers };
   }
 }
 

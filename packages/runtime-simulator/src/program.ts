@@ -1,7 +1,7 @@
 /** A layer loaded on a simulated device: its kernels, each made ready when it is first run. */
-import { type Artefact, ArtefactError, MANIFEST_VERSION, type Manifest, verifyChecksum } from '@espalier/artefact';
+import { type Artefact, ArtefactError, type Manifest, verifyChecksum } from '@espalier/artefact';
 import { type Kernel, prepareKernel, type SimulatedKernel } from '@espalier/codegen';
-import type { DeviceInfo, Program } from '@espalier/runtime';
+import { checkCompiledFor, type DeviceInfo, type Program } from '@espalier/runtime';
 import { parseKernels } from './kernel-file.ts';
 
 export class SimulatedProgram implements Program {
@@ -48,16 +48,7 @@ export class SimulatedProgram implements Program {
 /** The kernels of an artefact. Rejects with ArtefactError A002, A007, A008, A009 or A010. */
 export async function kernelsOf(artefact: Artefact, info: DeviceInfo): Promise<readonly Kernel[]> {
   const { manifest, source } = artefact;
-  if (manifest.target !== info.target)
-    throw new ArtefactError(
-      'A008',
-      `${manifest.name} was compiled for ${manifest.target}, this device runs ${info.target}; compile it for simulatorTarget()`,
-    );
-  if (manifest.version !== MANIFEST_VERSION)
-    throw new ArtefactError(
-      'A002',
-      `this runtime reads manifests of version ${MANIFEST_VERSION}, ${manifest.name} has version ${manifest.version}; use compiler and runtime of one release`,
-    );
+  checkCompiledFor(info.target, manifest, 'compile it for simulatorTarget()');
   const lacking = manifest.requires.find((name) => !info.capabilities[name]);
   if (lacking !== undefined)
     throw new ArtefactError('A009', `${manifest.name} needs ${lacking}, which the simulator lacks; compile without it`);

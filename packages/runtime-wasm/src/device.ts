@@ -3,7 +3,14 @@
  * one thread kernels run on the caller, at once.
  */
 import { type Artefact, ArtefactError } from '@espalier/artefact';
-import { type Device, type DeviceInfo, type DeviceLaunch, elementsOf, RuntimeError } from '@espalier/runtime';
+import {
+  checkLaunch,
+  type Device,
+  type DeviceInfo,
+  type DeviceLaunch,
+  elementsOf,
+  RuntimeError,
+} from '@espalier/runtime';
 import type { AllocatorStatistics } from './allocator.ts';
 import { ALIGNMENT } from './allocator.ts';
 import { type BufferHost, WasmBuffer } from './buffer.ts';
@@ -131,34 +138,11 @@ export class WasmDevice implements Device {
   }
 
   #checkLaunch(launch: DeviceLaunch): CheckedLaunch {
-    const { program, label } = launch;
-    const wrong = (what: string): RuntimeError => new RuntimeError('R016', `${label}: ${what}; correct the submission`);
-    if (!(program instanceof WasmProgram) || !program.belongsTo(this.#host))
-      throw wrong('its program was loaded on another device');
-    if (program.disposed) throw new RuntimeError('R012', `${label}: its program was disposed of; load it again`);
-    const described = program.manifest.launches[launch.launch];
-    if (!described) throw wrong(`${program.manifest.name} has no launch ${launch.launch}`);
-    if (described.bindings.length !== launch.buffers.length || described.dims.length !== launch.dims.length)
-      throw wrong(
-        `kernel ${described.kernel} takes ${described.bindings.length} buffers and ${described.dims.length} dims, ` +
-          `given are ${launch.buffers.length} and ${launch.dims.length}`,
-      );
-    const buffers = launch.buffers.map(({ buffer, byteOffset, byteLength }, i) => {
-      const name = described.bindings[i];
-      if (!(buffer instanceof WasmBuffer) || !buffer.belongsTo(this.#host))
-        throw wrong(`the buffer for ${name} is of another device`);
-      if (buffer.disposed)
-        throw new RuntimeError('R012', `${label}: buffer ${buffer.label} was disposed of; create another`);
-      if (
-        byteOffset % ALIGNMENT !== 0 ||
-        byteOffset < 0 ||
-        byteLength < 0 ||
-        byteOffset + byteLength > buffer.byteLength
-      )
-        throw wrong(
-          `bytes ${byteOffset} to ${byteOffset + byteLength} for ${name} are not an aligned part of buffer ${buffer.label} of ${buffer.byteLength} bytes`,
-        );
-      return buffer;
+    const { program, buffers } = checkLaunch(launch, {
+      owner: this.#host,
+      program: WasmProgram,
+      buffer: WasmBuffer,
+      alignment: ALIGNMENT,
     });
     const addresses = buffers.map((buffer, i) => buffer.address + (launch.buffers[i]?.byteOffset ?? 0));
     return { launch, program, buffers: [...new Set(buffers)], words: [...addresses, ...launch.dims] };

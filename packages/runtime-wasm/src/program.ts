@@ -1,6 +1,6 @@
 /** Loading an artefact on a WASM device: every check that can be made before anything runs. */
-import { type Artefact, ArtefactError, checkManifest, type Manifest, verifyChecksum } from '@espalier/artefact';
-import type { DeviceInfo, Program } from '@espalier/runtime';
+import { type Artefact, ArtefactError, type Manifest, verifyChecksum } from '@espalier/artefact';
+import { checkCompiledFor, type DeviceInfo, type Program } from '@espalier/runtime';
 import { engine, type WasmModule } from './engine.ts';
 import { withSharedMemory } from './shared-import.ts';
 
@@ -38,15 +38,10 @@ const remedies: Readonly<Record<string, string>> = {
   simd: 'use an engine with 128-bit SIMD (every browser since 2023, Node from 16)',
 };
 
-/** Throws ArtefactError A002, A003, A008, A009 or A013 unless a device of `info` can load the artefact. */
+/** Throws ArtefactError A002, A008, A009 or A013 unless a device of `info` can load the artefact. */
 export function checkLoadable(artefact: Artefact, info: DeviceInfo): Uint8Array {
   const { manifest, binary } = artefact;
-  if (manifest.target !== info.target)
-    throw new ArtefactError(
-      'A008',
-      `${manifest.name} was compiled for ${manifest.target}, this device runs ${info.target}; compile it for ${info.target}`,
-    );
-  checkManifest(manifest);
+  checkCompiledFor(info.target, manifest);
   const lacking = manifest.requires.find((name) => !info.capabilities[name]);
   if (lacking !== undefined)
     throw new ArtefactError(

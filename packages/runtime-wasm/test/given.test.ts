@@ -63,6 +63,24 @@ describe('refuses, with what was given,', () => {
     );
   });
 
+  it.each([Number.NaN, -1, 1.5, '8'])('a buffer of %s bytes', async (bytes) => {
+    using device = await openWasm();
+    expect(() => device.createBuffer(bytes as number, 'b')).toThrow(
+      `buffer b cannot have ${bytes} bytes; give an integer from 0 on`,
+    );
+    expect(device.statistics.used).toBe(0);
+  });
+
+  it('a manifest that is none, whoever loads it', async () => {
+    using device = await openWasm();
+    const artefact = scaleArtefact();
+    const [launch] = artefact.manifest.launches;
+    const manifest = { ...artefact.manifest, launches: [{ ...launch, bindings: ['z'] }] };
+    expect((await failure(device.load({ ...artefact, manifest } as typeof artefact))).message).toMatch(
+      /^A003: launches\[0\]\.bindings is "z", expected one of /,
+    );
+  });
+
   it('a graph that names a dim it does not have', async () => {
     using device = await openWasm();
     const plan = graphOfLayer(scaleArtefact());
@@ -77,6 +95,14 @@ describe('refuses, with what was given,', () => {
     const broken = { ...plan, artefacts: [{ ...artefact, manifest: { ...artefact.manifest, bindings } }] };
     expect((await failure(loadGraph(device, broken, weights))).message).toMatch(/^R014: .* no value for dim V;/);
   });
+});
+
+it('takes dims, inputs and outputs of any name', async () => {
+  const text = 'layer odd(constructor) { input toString[constructor] output valueOf[t] = toString[t] * 2 }';
+  using device = await openWasm();
+  using layer = await loadLayer(device, await compile(layerFromText(text), { target: wasm }), {});
+  const outputs = await layer.run({ toString: Float32Array.of(1, 2) } as unknown as Record<string, InputTensor>);
+  expect(Object.entries(outputs)).toEqual([['valueOf', { shape: [2], data: Float32Array.of(2, 4) }]]);
 });
 
 describe.each([1, 2])('on %i threads, views of outputs may be inputs', (threads) => {

@@ -2,8 +2,8 @@
  * What a device can do, as observed of it: names as the compiler's WGSL target has them, and the limits that sizes are
  * checked against.
  */
-import { type Artefact, ArtefactError, MANIFEST_VERSION, type Manifest } from '@espalier/artefact';
-import type { Device, DeviceInfo } from '@espalier/runtime';
+import { type Artefact, ArtefactError, type Manifest } from '@espalier/artefact';
+import { checkCompiledFor, type Device, type DeviceInfo } from '@espalier/runtime';
 import { bindingNames, type KernelInterface } from './interface.ts';
 
 /** Sizes of subgroups as adapters state them; not every browser does. */
@@ -88,16 +88,7 @@ const lacks = (manifest: Manifest, info: DeviceInfo, what: string): ArtefactErro
 
 /** Throws ArtefactError A002, A008 or A009 unless a device of `info` can load the artefact. */
 export function checkLoadable({ manifest }: Artefact, info: DeviceInfo): void {
-  if (manifest.target !== info.target)
-    throw new ArtefactError(
-      'A008',
-      `${manifest.name} was compiled for ${manifest.target}, this device runs ${info.target}; compile it for ${info.target}`,
-    );
-  if (manifest.version !== MANIFEST_VERSION)
-    throw new ArtefactError(
-      'A002',
-      `this runtime reads manifests of version ${MANIFEST_VERSION}, ${manifest.name} has version ${manifest.version}; use compiler and runtime of one release`,
-    );
+  checkCompiledFor(info.target, manifest);
   const lacking = manifest.requires.find((requirement) => !has(info, requirement));
   if (lacking !== undefined) throw lacks(manifest, info, lacking);
   for (const launch of manifest.launches) {

@@ -1,6 +1,6 @@
 /** A launch with its resources: checked against its program and the device's limits before WebGPU sees any of it. */
 import type { Launch } from '@espalier/artefact';
-import { type DeviceLaunch, RuntimeError } from '@espalier/runtime';
+import { checkLaunch as checkOwnership, type DeviceLaunch, RuntimeError, wrongSubmission } from '@espalier/runtime';
 import { WebGpuBuffer } from './buffer.ts';
 import { roundUp } from './gpu.ts';
 import { type Host, overLimit } from './host.ts';
@@ -32,20 +32,18 @@ export interface CheckedLaunch {
 
 /** Throws RuntimeError R012, R016 or R025. */
 export function checkLaunch(host: Host, launch: DeviceLaunch): CheckedLaunch {
-  const { program, label } = launch;
-  const wrong = (what: string): RuntimeError => new RuntimeError('R016', `${label}: ${what}; correct the submission`);
-  if (!(program instanceof WebGpuProgram) || !program.belongsTo(host))
-    throw wrong('its program was loaded on another device');
-  if (program.disposed) throw new RuntimeError('R012', `${label}: its program was disposed of; load it again`);
-  const described = program.manifest.launches[launch.launch];
-  if (!described) throw wrong(`${program.manifest.name} has no launch ${launch.launch}`);
-  if (described.bindings.length !== launch.buffers.length || described.dims.length !== launch.dims.length)
-    throw wrong(
-      `kernel ${described.kernel} takes ${described.bindings.length} buffers and ${described.dims.length} dims, ` +
-        `given are ${launch.buffers.length} and ${launch.dims.length}`,
-    );
+  const { label } = launch;
+  const own = {
+    owner: host,
+    program: WebGpuProgram,
+    buffer: WebGpuBuffer,
+    alignment: host.gpu.limits.minStorageBufferOffsetAlignment,
+  };
+  const { program, described, buffers } = checkOwnership(launch, own);
   const kernel = program.kernel(described);
-  const all = new Map(described.bindings.map((name, i) => [name, boundRange(host, launch, name, i)]));
+  const all = new Map(
+    described.bindings.map((name, i) => [name, boundRange(host, launch, name, buffers[i] as WebGpuBuffer, i)]),
+  );
   const among = (names: readonly string[]): readonly BoundRange[] => names.flatMap((name) => all.get(name) ?? []);
   const ranges = among(boundAlone(described));
   const joined = among(described.joined ?? []);
@@ -76,23 +74,15 @@ function gridOf(host: Host, { label, grid }: DeviceLaunch): readonly [number, nu
   return [Math.ceil(grid / y), y];
 }
 
-function boundRange(host: Host, launch: DeviceLaunch, name: string, i: number): BoundRange {
-  const { buffer, byteOffset, byteLength } = launch.buffers[i] as DeviceLaunch['buffers'][number];
+function boundRange(host: Host, launch: DeviceLaunch, name: string, buffer: WebGpuBuffer, i: number): BoundRange {
+  const { byteOffset, byteLength } = launch.buffers[i] as DeviceLaunch['buffers'][number];
   const { label } = launch;
-  const wrong = (what: string): RuntimeError => new RuntimeError('R016', `${label}: ${what}; correct the submission`);
-  if (!(buffer instanceof WebGpuBuffer) || !buffer.belongsTo(host))
-    throw wrong(`the buffer for ${name} is of another device`);
-  if (buffer.disposed)
-    throw new RuntimeError('R012', `${label}: buffer ${buffer.label} was disposed of; create another`);
-  const { minStorageBufferOffsetAlignment: alignment, maxStorageBufferBindingSize: most } = host.gpu.limits;
+  const { maxStorageBufferBindingSize: most } = host.gpu.limits;
   // A kernel must have something to bind, if only to leave it alone: 16 bytes are enough for any element.
   const left = buffer.gpuBuffer.size - byteOffset;
   const size = Math.max(roundUp(byteLength, 4), Math.min(16, left));
-  const inside = byteOffset >= 0 && byteLength >= 0 && byteOffset + byteLength <= buffer.byteLength && size > 0;
-  if (byteOffset % alignment !== 0 || !inside)
-    throw wrong(
-      `bytes ${byteOffset} to ${byteOffset + byteLength} for ${name} are not an aligned part of buffer ${buffer.label} of ${buffer.byteLength} bytes`,
-    );
+  if (size <= 0)
+    throw wrongSubmission(label, `${name} begins at the end of buffer ${buffer.label}, where nothing is left to bind`);
   if (size > most)
     throw overLimit(
       `${label}: ${name}, bound by kernel ${launch.program.manifest.launches[launch.launch]?.kernel},`,

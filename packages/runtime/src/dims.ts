@@ -118,8 +118,9 @@ export function inferDims(
   sources: readonly DimSource[],
   stated: Readonly<Record<string, number>> = {},
 ): DimValues {
-  const values: Record<string, number> = {};
-  const origin: Record<string, string> = {};
+  // Without a prototype, whose `constructor` is no dim.
+  const values: Record<string, number> = Object.create(null);
+  const origin: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(stated)) {
     if (!names.includes(name))
       throw new RuntimeError('R007', `there is no dim ${name}; the dims are ${names.join(', ') || '(none)'}`);

@@ -6,6 +6,7 @@
  */
 import { Sizes } from '@espalier/ir';
 import { B, type GraphBuilder, graphBuilder, S } from '../graphs/builder.ts';
+import { MASK_VALUE } from '../graphs/encoder.ts';
 import { huggingFaceActivation } from './activations.ts';
 import { type ConfigSection, labelsOf, layerCount, shown } from './config.ts';
 import { type CheckpointData, chosenOutputs, type GraphOptions, type Model, type Task } from './model.ts';
@@ -275,9 +276,6 @@ function attention(site: Site, shape: Shape, i: number, state: string): string {
     bias: `${stored}.output.dense.bias`,
   });
 }
-
-/** The most negative float32, which modeling_bert adds where the mask is 0. */
-const MASK_VALUE = -3.4028234663852886e38;
 
 /** Query, key and value as one product: for each head the `width` rows of its query, then of its key, then of its value. */
 function projections({ book }: Site, prefix: string, hidden: Extent, width: number): { w: string; b: string } {

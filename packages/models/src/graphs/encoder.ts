@@ -31,8 +31,8 @@ export interface EncoderShape {
   readonly weight: (name: string, shape: readonly number[], fan: number) => Float32Array;
 }
 
-/** The most negative float32, as Hugging Face's BERT masks. */
-const MASK_VALUE = -3.4028234663852886e38;
+/** The most negative float32, which Hugging Face's BERT (modeling_bert) adds where the mask is 0. */
+export const MASK_VALUE = -3.4028234663852886e38;
 
 /** Biases are taken as if of so large a fan. */
 const BIAS_FAN = 1e4;

@@ -6,12 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Artefact, verifyChecksum } from '@espalier/artefact';
-import { type Device, type DeviceInfo, type DeviceLaunch, RuntimeError } from '@espalier/runtime';
+import { checkLaunch, type Device, type DeviceInfo, type DeviceLaunch, RuntimeError } from '@espalier/runtime';
 import { checkLoadable } from '../program.ts';
 import { ALIGNMENT, HostBuffer } from './buffer.ts';
 import { compileForHost, hostCompiler, noFolder } from './compile.ts';
 import { HostProgram } from './program.ts';
-import { type CheckedLaunch, HostSubmission } from './submission.ts';
+import { HostSubmission } from './submission.ts';
 
 export interface HostCudaOptions {
   /** Path of g++; the one on the PATH unless told. */
@@ -91,7 +91,10 @@ export class HostCudaDevice implements Device {
   /** Throws RuntimeError R012, R016 (a range outside its buffer, unaligned, or of another device). */
   prepare(launches: readonly DeviceLaunch[]): HostSubmission {
     this.#checkOpen();
-    const checked = launches.filter((launch) => launch.grid !== 0).map((launch) => this.#checkLaunch(launch));
+    const own = { owner: this.#host, program: HostProgram, buffer: HostBuffer, alignment: ALIGNMENT };
+    const checked = launches
+      .filter((launch) => launch.grid !== 0)
+      .map((launch) => ({ launch, ...checkLaunch(launch, own) }));
     return this.#keep(new HostSubmission(this.#host, checked));
   }
 
@@ -110,34 +113,5 @@ export class HostCudaDevice implements Device {
 
   #checkOpen(): void {
     if (this.#disposed) throw new RuntimeError('R012', 'the device was disposed of; open another');
-  }
-
-  #checkLaunch(launch: DeviceLaunch): CheckedLaunch {
-    const { program, label } = launch;
-    const wrong = (what: string): RuntimeError => new RuntimeError('R016', `${label}: ${what}; correct the submission`);
-    if (!(program instanceof HostProgram) || !program.belongsTo(this.#host))
-      throw wrong('its program was loaded on another device');
-    if (program.disposed) throw new RuntimeError('R012', `${label}: its program was disposed of; load it again`);
-    const described = program.manifest.launches[launch.launch];
-    if (!described) throw wrong(`${program.manifest.name} has no launch ${launch.launch}`);
-    if (described.bindings.length !== launch.buffers.length || described.dims.length !== launch.dims.length)
-      throw wrong(
-        `kernel ${described.kernel} takes ${described.bindings.length} buffers and ${described.dims.length} dims, ` +
-          `given are ${launch.buffers.length} and ${launch.dims.length}`,
-      );
-    const buffers = launch.buffers.map(({ buffer, byteOffset, byteLength }, i) => {
-      const name = described.bindings[i];
-      if (!(buffer instanceof HostBuffer) || !buffer.belongsTo(this.#host))
-        throw wrong(`the buffer for ${name} is of another device`);
-      if (buffer.disposed)
-        throw new RuntimeError('R012', `${label}: buffer ${buffer.label} was disposed of; create another`);
-      const fits = byteOffset >= 0 && byteLength >= 0 && byteOffset + byteLength <= buffer.byteLength;
-      if (byteOffset % ALIGNMENT !== 0 || !fits)
-        throw wrong(
-          `bytes ${byteOffset} to ${byteOffset + byteLength} for ${name} are not an aligned part of buffer ${buffer.label} of ${buffer.byteLength} bytes`,
-        );
-      return buffer;
-    });
-    return { launch, program, buffers };
   }
 }
