@@ -82,7 +82,8 @@ export async function watch(layer: LayerIR, target: Target, options: WatchOption
     observe: (pass: string, kernel: Kernel) => {
       options.progress?.(`${layer.name} for ${target.name}: ${kernel.name} after ${pass}`);
       labels.set(kernel.name, kernel.label);
-      const known = stages.get(kernel.name) ?? [];
+      // A unit that was too much for the machine is compiled anew, and its story begins again.
+      const known = pass === 'lower' ? [] : (stages.get(kernel.name) ?? []);
       known.push({ pass, text: printKernel(kernel) });
       stages.set(kernel.name, known);
     },

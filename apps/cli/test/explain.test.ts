@@ -1,4 +1,4 @@
-import { stageNames, wasm } from '@espalier/codegen';
+import { stageNames, wasm, wgsl } from '@espalier/codegen';
 import { describe, expect, it } from 'vitest';
 import { changedLines, unifiedDiff } from '../src/terminal/diff.ts';
 import { tokensOf } from '../src/terminal/highlight.ts';
@@ -30,6 +30,15 @@ describe('explain', () => {
       expect(one.out).toMatch(new RegExp(`^── k0_few after ${pass} `));
       expect(one.out.includes('erf(')).toBe(pass === 'lower');
     }
+  });
+
+  it('shows a kernel as it was compiled in the end, where its unit was too much for the machine at first', async () => {
+    const line = 'explain attention --target wgsl --dims heads=2,width=4 --capability storage-buffers=5 --all';
+    const { code, out } = await espalier(line);
+    expect(code).toBe(0);
+    const seen = [...out.matchAll(/^── k0 after ([\w-]+)/gm)].map((match) => match[1]);
+    expect(seen).toEqual(stageNames(wgsl));
+    expect(out).toMatch(/^── k1 after lower/m);
   });
 
   it('shows what a pass changes', async () => {

@@ -19,6 +19,7 @@ import { fileSink } from './dump.ts';
 import { type Kernel, tensorStorage } from './kernel-ir/types.ts';
 import { verify } from './kernel-ir/verify.ts';
 import { mapStatements } from './kernel-ir/walk.ts';
+import { type Eased, ease, isExcess, statementsOf, withEased } from './lower/ease.ts';
 import { placeOf, readsOf, writesOf } from './lower/layer-expr.ts';
 import { partition, partitionGenerically, type Unit } from './lower/partition.ts';
 import { applicable, lowerUnit } from './lower/unit.ts';
@@ -73,29 +74,63 @@ export async function compile(layer: LayerIR, options: CompileOptions): Promise<
   const { target } = options;
   const capabilities = capabilitiesOf(target, options.capabilities ?? {});
   const observe = observers(layer, options.observe);
-  const lowered = lowerLayer(layer, target, capabilities, options);
-  const layouts = packedLayouts(lowered, layer);
-  const finished = lowered.map(({ kernel, schedule }) => {
-    const start = withPacking(kernel, schedule, layouts);
-    let current = start.kernel;
-    verify(current, 'lower');
-    observe('lower', current, 0);
-    const passes = pipelineFor(target, capabilities, start.schedule);
-    for (const pass of passes) {
-      const before = performance.now();
-      current = pass.run(current);
-      const elapsed = performance.now() - before;
-      if (options.verify === 'each' || pass === passes.at(-1)) verify(current, pass.name);
-      observe(pass.name, current, elapsed);
-    }
-    return current;
-  });
+  const { lowered, layouts, finished } = finishLayer(layer, capabilities, options, observe);
   const header = await headerOf(layer, target, lowered);
   const source = target.print(finished, header, capabilities);
   const binary = target.assemble === null ? null : await target.assemble(source, layer.name);
   const checksum = await sha256Hex(binary ?? new TextEncoder().encode(source));
   const manifest = manifestOf(layer, target, capabilities, lowered, finished, layouts, checksum);
   return binary === null ? { manifest, source } : { manifest, source, binary };
+}
+
+interface Finished {
+  readonly lowered: readonly Lowered[];
+  readonly layouts: ReadonlyMap<string, Layout>;
+  /** As `lowered`, ready to print. */
+  readonly finished: readonly Kernel[];
+}
+
+/** The kernels of a layer, through all passes; units that are too much for the machine are cut up until they are not. */
+function finishLayer(layer: LayerIR, capabilities: Capabilities, options: CompileOptions, observe: Observe): Finished {
+  const { target } = options;
+  for (let eased: Eased = new Map(); ; ) {
+    const lowered = lowerLayer(layer, target, capabilities, options, eased);
+    const layouts = packedLayouts(lowered, layer);
+    let next: Eased | null = null;
+    const finished: Kernel[] = [];
+    for (const { kernel, schedule, unit } of lowered) {
+      try {
+        finished.push(finishKernel(withPacking(kernel, schedule, layouts), capabilities, options, observe));
+      } catch (error) {
+        // Schedules are given by the names that kernels have uncut.
+        next = isExcess(error) && options.schedules === undefined ? ease(unit, eased) : null;
+        if (next === null) throw error;
+        break;
+      }
+    }
+    if (next === null) return { lowered, layouts, finished };
+    eased = next;
+  }
+}
+
+function finishKernel(
+  { kernel, schedule }: Pick<Lowered, 'kernel' | 'schedule'>,
+  capabilities: Capabilities,
+  options: CompileOptions,
+  observe: Observe,
+): Kernel {
+  let current = kernel;
+  verify(current, 'lower');
+  observe('lower', current, 0);
+  const passes = pipelineFor(options.target, capabilities, schedule);
+  for (const pass of passes) {
+    const before = performance.now();
+    current = pass.run(current);
+    const elapsed = performance.now() - before;
+    if (options.verify === 'each' || pass === passes.at(-1)) verify(current, pass.name);
+    observe(pass.name, current, elapsed);
+  }
+  return current;
 }
 
 function capabilitiesOf(target: Target, given: Capabilities): Capabilities {
@@ -124,8 +159,9 @@ export function lowerLayer(
   target: Target,
   capabilities: Capabilities,
   options: Pick<CompileOptions, 'strategy' | 'schedules'>,
+  eased: Eased = new Map(),
 ): readonly Lowered[] {
-  const units = options.strategy === 'generic' ? partitionGenerically(layer) : partition(layer);
+  const units = options.strategy === 'generic' ? partitionGenerically(layer) : withEased(partition(layer), eased);
   const outputs = new Set(layer.tensors.filter((t) => t.role === 'output').map((t) => t.name));
   let faults = 0;
   const lowered = units.flatMap((unit, i) => {
@@ -162,9 +198,6 @@ export function lowerLayer(
 
 /** The only variant of the generic strategy. */
 const PLAIN: Variant = { name: '', from: 0, form: { form: 'elements' } };
-
-const statementsOf = (unit: Unit): readonly LayerIR['statements'][number][] =>
-  unit.kind === 'rows' ? unit.statements.map((m) => m.statement) : [unit.statement];
 
 function withoutUnused(kernel: Kernel): Kernel {
   const used = usedBuffers(kernel);

@@ -152,7 +152,7 @@ export interface Target {
    * a kernel lowered as a tile has its workgroup already. `form` is what it was lowered from.
    */
   schedule(unit: Unit, kernel: Kernel, capabilities: Capabilities, form: Form): Schedule;
-  /** Passes that leave only what `print` has an answer for, in order. */
+  /** Passes that leave only what `print` has an answer for, in order. One may refuse a kernel that takes too much with an `Excess` (lower/ease.ts). */
   legalise(capabilities: Capabilities): readonly KernelPass[];
   /** The source text of a layer's kernels. `header` lines go into a comment at its top. */
   print(kernels: readonly Kernel[], header: readonly string[], capabilities: Capabilities): string;

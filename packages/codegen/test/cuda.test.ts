@@ -267,6 +267,14 @@ describe('names', () => {
     expect(text).toMatch(/u_out\[0\] = espalier::wrapping_add\(/);
   });
 
+  it('that headers define as macros become others, and those that only look a little like it stay', () => {
+    const macros = ['INT_MAX', 'LINE_MAX', 'M_PI', 'M_2_SQRTPI', 'cudaDeviceMask', 'BUFSIZ'];
+    const others = ['D_1', 'D_in', 'MAX', 'M_1', 'cuda'];
+    const text = printed({ ...small(put('y', [n(0)], n(0))), dims: [...macros, ...others] });
+    for (const macro of macros) expect(text).toMatch(new RegExp(`int ${macro}_[,\\n]`));
+    for (const other of others) expect(text).toMatch(new RegExp(`int ${other}[,\\n]`));
+  });
+
   it('in comments can end no line early and continue none', () => {
     const text = printed({ ...small(h.comment('one\ntwo \\'), put('y', [n(0)], n(0))), label: 'a\r\nb\\' });
     expect(text).toContain('// one two\n');

@@ -33,6 +33,23 @@ describe.each([
     expect(await kernelsAt(layer, target, 16384)).toEqual(['k0']);
   });
 
+  it.each([1900, 4000])('sorts only where the numbers of nodes fit: walks that are %i nodes apart', async (apart) => {
+    const layer = layerFromText(
+      `layer strides(T) {
+        input x[T, 64]
+        weight w[250000, 64]
+        output y[t, o] = descend n = 0 for 5 {
+          s = sum i: x[t, i] * w[n, i]
+          yield s * w[n, o]
+          n <- 2 * n + ${apart} * i32(s > 0)
+        }
+      }`,
+      {},
+    );
+    const fits = target === cuda || apart < 2000;
+    expect((await kernelsAt(layer, target, 16384)).at(-1)).toBe(fits ? 'k0_many' : 'k0');
+  });
+
   it('does not sort where there may be no outputs', async () => {
     const layer = layerFromText(
       `layer odd(T, O) {

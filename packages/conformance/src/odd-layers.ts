@@ -396,4 +396,14 @@ export const oddLayers: readonly OddLayer[] = [
   output z[t, d] = descend n = start[t] % 5 for L { s = w[n, d] * x[t, d]; yield s; n <- (n + 1 + i32(s > 0)) % 5 }
 }`,
   },
+  {
+    name: 'more tensors than a GPU binds, in statements that are fused',
+    dims: { D: 5 },
+    runs: tokens,
+    text: `layer many_tensors(T, D) {
+  input a[T, D], b[T, D], c[T, D], d[T, D], e[T, D], f[T, D], g[T, D], h[T, D]
+  m[t] = max i: (a[t, i] * b[t, i] + c[t, i] * d[t, i])
+  output y[t, i] = (e[t, i] - m[t]) * f[t, i] + g[t, i] * h[t, i]
+}`,
+  },
 ];

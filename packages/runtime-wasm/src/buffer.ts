@@ -19,10 +19,8 @@ export class WasmBuffer implements DeviceBuffer {
   readonly #host: BufferHost;
   #disposed = false;
 
-  /** Throws RuntimeError R020, or RangeError for what is no number of bytes. The contents are zero. */
+  /** Throws RuntimeError R020. The contents are zero. */
   constructor(host: BufferHost, byteLength: number, label: string) {
-    if (!Number.isSafeInteger(byteLength) || byteLength < 0)
-      throw new RangeError(`buffer ${label} cannot have ${byteLength} bytes; give an integer from 0 on`);
     this.#host = host;
     this.byteLength = byteLength;
     this.label = label;

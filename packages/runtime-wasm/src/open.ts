@@ -78,9 +78,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<WasmDevice> {
       ...(narrow !== undefined && { 'simd-256-refused': narrow }),
     },
   };
-  const maximumBytes = options.maximumBytes ?? 2 ** 32;
-  if (!(maximumBytes >= 0)) throw new RuntimeError('R023', `maximumBytes is ${maximumBytes}; give a number`);
-  const memory = new DeviceMemory({ shared, maximumBytes });
+  const memory = new DeviceMemory({ shared, maximumBytes: options.maximumBytes ?? 2 ** 32 });
   const minimumWork = options.minimumWork ?? MINIMUM_WORK;
   if (threads === 1) return new WasmDevice({ info, memory, pool: undefined, minimumWork });
   const { WorkerPool } = await import('./pool.ts');

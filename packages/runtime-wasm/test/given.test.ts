@@ -2,7 +2,7 @@
 import type { CompiledGraph, PlanTensor } from '@espalier/artefact';
 import { compile, wasm } from '@espalier/codegen';
 import { layerFromText } from '@espalier/ir';
-import { graphOfLayer, type InputTensor, loadGraph, loadLayer } from '@espalier/runtime';
+import { type InputTensor, loadGraph, loadLayer } from '@espalier/runtime';
 import { describe, expect, it } from 'vitest';
 import { openWasm } from '../src/index.ts';
 import { failure } from './support/failure.ts';
@@ -57,18 +57,10 @@ describe('refuses, with what was given,', () => {
     expect((await failure(layer.run({ x }))).message).toMatch(/^R003: .* got a detached array/);
   });
 
-  it.each([Number.NaN, -1, '4 GB'])('%s bytes of memory', async (maximumBytes) => {
-    expect((await failure(openWasm({ maximumBytes: maximumBytes as number }))).message).toBe(
-      `R023: maximumBytes is ${maximumBytes}; give a number`,
+  it.each([Number.NaN, '4 GB'])('%s bytes of memory', async (maximumBytes) => {
+    expect((await failure(openWasm({ maximumBytes: maximumBytes as number }))).message).toMatch(
+      /^R020: the engine reserves no memory of NaN MiB; .*maximumBytes$/,
     );
-  });
-
-  it.each([Number.NaN, -1, 1.5, '8'])('a buffer of %s bytes', async (bytes) => {
-    using device = await openWasm();
-    expect(() => device.createBuffer(bytes as number, 'b')).toThrow(
-      `buffer b cannot have ${bytes} bytes; give an integer from 0 on`,
-    );
-    expect(device.statistics.used).toBe(0);
   });
 
   it('a manifest that is none, whoever loads it', async () => {
@@ -79,21 +71,6 @@ describe('refuses, with what was given,', () => {
     expect((await failure(device.load({ ...artefact, manifest } as typeof artefact))).message).toMatch(
       /^A003: launches\[0\]\.bindings is "z", expected one of /,
     );
-  });
-
-  it('a graph that names a dim it does not have', async () => {
-    using device = await openWasm();
-    const plan = graphOfLayer(scaleArtefact());
-    const [x, y] = plan.tensors as [PlanTensor, PlanTensor];
-    const weights = new Map([['scale', { storage: 'f32', shape: [1], data: scale } as const]]);
-    using graph = await loadGraph(device, { ...plan, tensors: [x, { ...y, shape: ['t'] }] }, weights);
-    expect((await failure(graph.run({ inputs: { x: scale } }))).message).toMatch(
-      /^R014: graph scale: no value for dim t; .*correct its steps$/,
-    );
-    const [artefact] = plan.artefacts as [CompiledGraph['artefacts'][number]];
-    const bindings = artefact.manifest.bindings.map((b) => (b.role === 'weight' ? { ...b, shape: ['V'] } : b));
-    const broken = { ...plan, artefacts: [{ ...artefact, manifest: { ...artefact.manifest, bindings } }] };
-    expect((await failure(loadGraph(device, broken, weights))).message).toMatch(/^R014: .* no value for dim V;/);
   });
 });
 

@@ -61,13 +61,14 @@ export class WebGpuBuffer implements DeviceBuffer {
     this.#host.tally.bytesWritten += byteLength;
     const { queue } = this.#host.gpu;
     const whole = byteLength - (byteLength % 4);
-    this.#host.scopedLater(`a write to buffer ${this.label}`, () => {
+    const write = (): void => {
       if (whole > 0) queue.writeBuffer(this.gpuBuffer, byteOffset, data.buffer as ArrayBuffer, data.byteOffset, whole);
       if (whole === byteLength) return;
       const tail = new Uint8Array(4);
       tail.set(new Uint8Array(data.buffer, data.byteOffset + whole, byteLength - whole));
       queue.writeBuffer(this.gpuBuffer, byteOffset + whole, tail);
-    });
+    };
+    this.#host.scopedLater(`a write to buffer ${this.label}`, write, this.failure);
   }
 
   /** Rejects with RangeError, or RuntimeError R012, R020, R022 or R027. */

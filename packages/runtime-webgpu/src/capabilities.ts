@@ -79,18 +79,20 @@ function has(info: DeviceInfo, requirement: string): boolean {
   return typeof held === 'number' && (name === 'subgroup-size' ? held === Number(value) : held >= Number(value));
 }
 
-const lacks = (manifest: Manifest, info: DeviceInfo, what: string): ArtefactError =>
+/** `others`: another way out than to compile for this device. */
+const lacks = (manifest: Manifest, info: DeviceInfo, what: string, others = ''): ArtefactError =>
   new ArtefactError(
     'A009',
     `${manifest.name} needs ${what}, which ${info.name} lacks; compile the layer with the capabilities that ` +
-      'compilerCapabilities(device) gives, or with none',
+      `compilerCapabilities(device) gives${others}`,
   );
 
 /** Throws ArtefactError A002, A008 or A009 unless a device of `info` can load the artefact. */
 export function checkLoadable({ manifest }: Artefact, info: DeviceInfo): void {
   checkCompiledFor(info.target, manifest);
   const lacking = manifest.requires.find((requirement) => !has(info, requirement));
-  if (lacking !== undefined) throw lacks(manifest, info, lacking);
+  if (lacking !== undefined) throw lacks(manifest, info, lacking, ', or with none');
+  // What is lacking from here on is less than WebGPU promises everywhere: code compiled with none lacks it, too.
   for (const launch of manifest.launches) {
     const threads = launch.workgroup ?? 1;
     const mostThreads = info.capabilities['workgroup-threads'] as number;

@@ -80,16 +80,16 @@ export class Host {
     throw first;
   }
 
-  /** Calls `action`; `what` names it in the error. */
-  scoped<T>(what: string, action: () => T): Scoped<T> {
-    for (const filter of filters) this.gpu.pushErrorScope(filter);
+  /** Calls `action`; `what` names it in the error. `watched`: the kinds of error there may be, all unless told. */
+  scoped<T>(what: string, action: () => T, watched: readonly GPUErrorFilter[] = filters): Scoped<T> {
+    for (const filter of watched) this.gpu.pushErrorScope(filter);
     let pops: readonly Promise<GPUError | null>[] = [];
     let result: T;
     try {
       result = action();
     } finally {
       // A lost device answers or does not; its loss is reported elsewhere.
-      pops = filters.map(() => this.untilLost(this.gpu.popErrorScope()).catch(() => null));
+      pops = watched.map(() => this.untilLost(this.gpu.popErrorScope()).catch(() => null));
     }
     const error = Promise.all(pops).then((errors) => {
       const found = errors.find((candidate) => candidate !== null);
@@ -98,12 +98,16 @@ export class Host {
     return { result, error };
   }
 
-  /** As `scoped`, for calls whose caller does not wait: their errors are thrown by the next run. */
-  scopedLater<T>(what: string, action: () => T): T {
+  /**
+   * As `scoped`, for calls whose caller does not wait: their errors are thrown by the next run. `cause`: what may have been wrong
+   * before; who waits for that hears of it, and the next run, which may be anybody's, does not.
+   */
+  scopedLater<T>(what: string, action: () => T, cause?: Promise<RuntimeError | undefined>): T {
     const { result, error } = this.scoped(what, action);
-    const settled = error.then((found) => {
+    const settled = error.then(async (found) => {
+      const isConsequence = found !== undefined && (await cause) !== undefined;
       this.#unsettled.delete(settled);
-      if (found) this.#errors.push(found);
+      if (found && !isConsequence) this.#errors.push(found);
     });
     this.#unsettled.add(settled);
     return result;

@@ -47,14 +47,16 @@ export function interfacesOf({ source, manifest }: Artefact): ReadonlyMap<string
     bytes: bytesOfType(type as string),
   }));
   const bodies = functionsOf(text);
+  const words = new Map(manifest.launches.map(({ kernel }) => [kernel, reachable(bodies, kernel)]));
   return new Map(
     manifest.launches.map((launch) => {
       const { kernel } = launch;
-      const used = reachable(bodies, kernel);
-      // "k0_few_x" is of kernel k0_few where there is one, unless k0 uses it.
+      const used = words.get(kernel) as ReadonlySet<string>;
+      // "k0_few_x" is whose who uses it; what nobody uses is of kernel k0_few where there is one.
       const others = [...bodies.keys()].filter((other) => other.startsWith(`${kernel}_`));
-      const own = (name: string): boolean =>
-        name.startsWith(`${kernel}_`) && (used.has(name) || !others.some((other) => name.startsWith(`${other}_`)));
+      const isAnothers = (name: string): boolean =>
+        [...words.values()].some((theirs) => theirs.has(name)) || others.some((other) => name.startsWith(`${other}_`));
+      const own = (name: string): boolean => name.startsWith(`${kernel}_`) && (used.has(name) || !isAnothers(name));
       const bindings: BindingKind[] = [];
       for (const { binding, kind, name } of declared) if (own(name)) bindings[binding] = kind;
       checkInterface(manifest, launch, bindings);

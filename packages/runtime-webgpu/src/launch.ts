@@ -58,6 +58,15 @@ export function checkLaunch(host: Host, launch: DeviceLaunch): CheckedLaunch {
       most,
       'run fewer rows at once',
     );
+  const together = joined.reduce((bytes, { size }) => bytes + roundUp(size, 16), 0);
+  if (together > most)
+    throw overLimit(
+      `${label}: ${described.joined?.join(', ')}, which kernel ${described.kernel} reads from one buffer,`,
+      together,
+      'maxStorageBufferBindingSize',
+      most,
+      'use smaller weights, or compile with the capability "storage-buffers" where the device has more of them',
+    );
   return { launch, described, program, kernel, ranges, joined, grid: gridOf(host, launch), scratch };
 }
 
@@ -65,10 +74,12 @@ export function checkLaunch(host: Host, launch: DeviceLaunch): CheckedLaunch {
 function gridOf(host: Host, { label, grid }: DeviceLaunch): readonly [number, number] {
   const most = host.gpu.limits.maxComputeWorkgroupsPerDimension;
   const y = Math.max(1, Math.ceil(grid / most));
-  if (y > most || grid >= 2 ** 31)
+  // Workgroups past the grid, less than a row of them, have numbers that 32 bits must hold, too.
+  const mostInAll = Math.min(most * most, 2 ** 31 - most);
+  if (grid > mostInAll)
     throw new RuntimeError(
       'R025',
-      `${label}: a grid of ${grid} workgroups, this device runs ${Math.min(most * most, 2 ** 31 - 1)} (maxComputeWorkgroupsPerDimension ` +
+      `${label}: a grid of ${grid} workgroups, this device runs ${mostInAll} (maxComputeWorkgroupsPerDimension ` +
         `is ${most}, in two dimensions); run fewer rows at once`,
     );
   return [Math.ceil(grid / y), y];

@@ -5,7 +5,10 @@ import { messageOf } from './host.ts';
 import { openWebGpu, type WebGpuOptions } from './open.ts';
 
 export interface DawnOptions extends Omit<WebGpuOptions, 'gpu' | 'device'> {
-  /** `null`: no driver at all, compiles and checks and runs nothing, so outputs stay zero; else Dawn chooses unless told. */
+  /**
+   * `null`: no driver at all, compiles and checks and runs nothing, so outputs mean nothing, and nor does what checks inside kernels
+   * report; else Dawn chooses unless told.
+   */
   readonly backend?: 'null' | 'vulkan' | 'metal' | 'd3d12' | 'd3d11' | 'opengl' | 'opengles';
   /** Part of the name of the adapter to take. */
   readonly adapter?: string;

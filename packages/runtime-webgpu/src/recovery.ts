@@ -13,8 +13,8 @@ export interface Recovering<T> extends Disposable {
   readonly recoveries: number;
   /**
    * Calls `body` with what is loaded. When the device is lost meanwhile (RuntimeError R022), opens another, loads again and
-   * calls `body` again, at most as many times as `attempts` says; so `body` must be good to call twice. Rejects as `body`,
-   * `open` and `load` do, and with R012 after disposal.
+   * calls `body` again, at most as many times as `attempts` says; so `body` must be good to call twice. Where that fails, the next
+   * call tries again. Rejects as `body`, `open` and `load` do, and with R012 after disposal.
    */
   use<R>(body: (loaded: T) => Promise<R>): Promise<R>;
   dispose(): void;
@@ -25,7 +25,8 @@ export interface RecoveryOptions {
   readonly attempts?: number;
 }
 
-const isLoss = (error: unknown): boolean => error instanceof RuntimeError && error.code === 'R022';
+const isError = (error: unknown, code: 'R012' | 'R022'): boolean =>
+  error instanceof RuntimeError && error.code === code;
 
 /**
  * Opens a device, loads on it, and does both again when it is lost: `withRecovery(openWebGpu, (device) => loadLayer(device,
@@ -39,19 +40,23 @@ export async function withRecovery<T extends Disposable>(
   interface Session {
     readonly device: WebGpuDevice;
     readonly loaded: T;
+    /** Disposed of: what still uses it is told so (R012), which is the loss by another name. */
+    ended: boolean;
   }
   const start = async (): Promise<Session> => {
     const device = await open();
     try {
-      return { device, loaded: await load(device) };
+      return { device, loaded: await load(device), ended: false };
     } catch (error) {
       device.dispose();
       throw error;
     }
   };
-  const end = ({ device, loaded }: Session): void => {
-    loaded[Symbol.dispose]();
-    device.dispose();
+  const end = (session: Session): void => {
+    if (session.ended) return;
+    session.ended = true;
+    session.loaded[Symbol.dispose]();
+    session.device.dispose();
   };
   let current = await start();
   let recovering: Promise<Session> | undefined;
@@ -90,12 +95,15 @@ export async function withRecovery<T extends Disposable>(
     },
     async use(body) {
       for (let attempt = 0; ; attempt++) {
+        // A recovery is under way, or the last one failed: a driver that restarts has no adapter for a while.
+        while (current.ended && !disposed) await replace(current);
         if (disposed) throw new RuntimeError('R012', 'this was disposed of; open another');
         const session = current;
         try {
           return await body(session.loaded);
         } catch (error) {
-          if (!isLoss(error) || attempt >= (options.attempts ?? 1)) throw error;
+          const isLost = isError(error, 'R022') || (session.ended && !disposed && isError(error, 'R012'));
+          if (!isLost || attempt >= (options.attempts ?? 1)) throw error;
           await replace(session);
         }
       }

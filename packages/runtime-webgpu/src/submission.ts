@@ -140,7 +140,7 @@ export class WebGpuSubmission implements Submission {
     ]);
     if (host.loss) throw host.lossError();
     await this.ready;
-    const refusal = await error;
+    const refusal = (await journey.failure) ?? (await error);
     if (refusal) throw refusal;
     await host.settle();
     host.throwErrors();

@@ -50,6 +50,27 @@ fn fold() -> f32 { return tile[0]; }
     );
   });
 
+  it('are those of who uses them, where a tensor of one kernel is called as another kernel with its tensor', () => {
+    const confused = `
+@group(0) @binding(0) var<storage, read> k0_few_x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> k0_few_y: array<f32>;
+@group(0) @binding(2) var<uniform> k0_few_sizes: Sizes;
+@group(0) @binding(0) var<storage, read> k0_x: array<f32>;
+@group(0) @binding(1) var<storage, read> k0_few_w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> k0_few_y_: array<f32>;
+@group(0) @binding(3) var<uniform> k0_sizes: Sizes;
+@compute @workgroup_size(64) fn k0_few() { if (k0_few_sizes.T > 0) { k0_few_y[0] = k0_few_x[0]; } }
+@compute @workgroup_size(64) fn k0() { if (k0_sizes.T > 0) { k0_few_y_[0] = k0_few_w[0] + k0_x[0]; } }
+`;
+    const launches = [launch('k0_few', 1, ['x', 'y']), launch('k0', 1, ['x', 'few_w', 'few_y'])];
+    expect(interfacesOf(artefact(confused, { ...parts, launches }))).toEqual(
+      new Map([
+        ['k0_few', { bindings: ['read', 'read_write', 'uniform'], workgroupBytes: 0 }],
+        ['k0', { bindings: ['read', 'read', 'read_write', 'uniform'], workgroupBytes: 0 }],
+      ]),
+    );
+  });
+
   it.each([
     [{ scratch: 16 }, 'k0 declares uniform at binding 2, where the manifest has (scratch)'],
     [{ bindings: ['x'] }, 'k0 declares read_write at binding 1, where the manifest has (sizes)'],

@@ -120,6 +120,44 @@ describe.skipIf(missing !== '')(titled('the life of a device'), () => {
     await Promise.all(opened.map(({ closed }) => closed));
   });
 
+  it('tries again when a recovery has failed, and has callers wait for the one under way', async () => {
+    let adapterIsHere = true;
+    const opened: WebGpuDevice[] = [];
+    const openNext = async (): Promise<WebGpuDevice> => {
+      if (!adapterIsHere) throw new Error('the driver restarts');
+      opened.push(await open());
+      return opened.at(-1) as WebGpuDevice;
+    };
+    const recovering = await withRecovery(openNext, (device) => loadLayer(device, chainArtefact(), {}));
+    const run = () => recovering.use((layer) => layer.run({ x: Float32Array.of(1) }));
+    opened[0]?.gpuDevice.destroy();
+    adapterIsHere = false;
+    expect((await failure(run())).message).toBe('the driver restarts');
+    adapterIsHere = true;
+    expect((await run())['y']?.data).toEqual(Float32Array.of(3));
+    expect(recovering.recoveries).toBe(1);
+
+    // One call is in its body, and goes on with what another one's recovery disposes of; a third begins meanwhile.
+    let goOn = (): void => {};
+    const inside = recovering.use(async (layer) => {
+      if (recovering.recoveries === 1)
+        await new Promise<void>((resolve) => {
+          goOn = resolve;
+        });
+      return layer.run({ x: Float32Array.of(2) });
+    });
+    opened.at(-1)?.gpuDevice.destroy();
+    const first = run();
+    while (opened.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(await recovering.use(async (layer) => layer.manifest.name)).toBe('chain');
+    expect((await first)['y']?.data).toEqual(Float32Array.of(3));
+    goOn();
+    expect((await inside)['y']?.data).toEqual(Float32Array.of(6));
+    expect(recovering.recoveries).toBe(2);
+    recovering.dispose();
+    await Promise.all(opened.map(({ closed }) => closed));
+  });
+
   it('gives up after as many attempts as it was allowed', async () => {
     let opened = 0;
     const openNext = async (): Promise<WebGpuDevice> => {

@@ -118,7 +118,7 @@ export function inferDims(
   sources: readonly DimSource[],
   stated: Readonly<Record<string, number>> = {},
 ): DimValues {
-  // Without a prototype, whose `constructor` is no dim.
+  // Of no prototype: a dim may be called `constructor`.
   const values: Record<string, number> = Object.create(null);
   const origin: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(stated)) {

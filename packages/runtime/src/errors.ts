@@ -26,7 +26,7 @@ export const runtimeErrorCodes = {
   R022: 'the device is lost: a worker thread died, or a GPU went away',
   R023: 'an unknown target or device option',
   R024: 'a worker thread does not start',
-  R025: 'a buffer, binding or grid larger than the device allows',
+  R025: 'a buffer, binding or grid larger than the device allows, or a tensor of more elements than kernels can number',
   R026: 'no such device here: no driver, no adapter, or a package that is not installed',
   R027: 'the device reports an error of its own',
   R028: 'a device that cannot run at once on the calling thread, or whose memory the host cannot address',

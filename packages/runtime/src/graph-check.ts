@@ -7,7 +7,6 @@ import {
   type Binding,
   type CompiledGraph,
   checkGraphFields,
-  checkManifest,
   type PlanStep,
   type PlanTensor,
 } from '@espalier/artefact';
@@ -16,15 +15,6 @@ import { RuntimeError } from './errors.ts';
 const broken = (graph: CompiledGraph, message: string): RuntimeError =>
   new RuntimeError('R014', `graph ${graph.name}: ${message}; compile the graph again, or correct its steps`);
 
-/** Does `task`, which evaluates sizes. Throws RuntimeError R014 where one names a dim that it has no value for. */
-export function withSizes<T>(graph: CompiledGraph, task: () => T): T {
-  try {
-    return task();
-  } catch (error) {
-    throw error instanceof RangeError ? broken(graph, error.message) : error;
-  }
-}
-
 /** The artefact of a step. Throws RuntimeError R014 where there is none. */
 export function artefactOf(graph: CompiledGraph, step: PlanStep): Artefact {
   const artefact = graph.artefacts[step.artefact];
@@ -32,10 +22,9 @@ export function artefactOf(graph: CompiledGraph, step: PlanStep): Artefact {
   return artefact;
 }
 
-/** Throws RuntimeError R014 with the first thing that does not fit, or ArtefactError A002 or A003 for what is no graph or manifest. */
+/** Throws RuntimeError R014 with the first thing that does not fit, or ArtefactError A003 for what is no graph. */
 export function checkGraph(graph: CompiledGraph): void {
   checkGraphFields(graph);
-  for (const { manifest } of graph.artefacts) checkManifest(manifest);
   const tensors = new Map<string, PlanTensor>();
   for (const tensor of graph.tensors) {
     if (tensors.has(tensor.name)) throw broken(graph, `tensor ${tensor.name} is declared twice`);

@@ -15,6 +15,7 @@ import {
   storageBytes,
 } from '@espalier/artefact';
 import type { Placement } from './contract.ts';
+import { checkCountable } from './countable.ts';
 import { elementCount, formatShape } from './dims.ts';
 import { RuntimeError } from './errors.ts';
 import { artefactOf } from './graph-check.ts';
@@ -90,11 +91,14 @@ function mentions(manifest: Manifest, name: string): { readonly first: number; r
   return { first: at[0] ?? 0, last: at.at(-1) ?? Math.max(0, manifest.launches.length - 1) };
 }
 
+const FEWER = 'run fewer rows at once';
+
 const workspaceKey = (step: number, binding: string): string => `${step}\n${binding}`;
 
 /**
  * Plans `graph` for `dims`; tensors in `keep` and the outputs live to the end. Expects a graph that `checkGraph` accepts.
- * Throws RuntimeError R014 where a step's view of a tensor has another number of elements, R015 for an unknown name in `keep`.
+ * Throws RuntimeError R014 where a step's view of a tensor has another number of elements, R015 for an unknown name in `keep`,
+ * R025 for a tensor of more elements than kernels can number.
  */
 export function planGraph(
   graph: CompiledGraph,
@@ -109,6 +113,7 @@ export function planGraph(
       { tensor, shape: tensor.shape.map((size) => evaluateSize(size, dims)) },
     ]),
   );
+  for (const [name, { shape }] of shapes) checkCountable(`tensor ${name} of graph ${graph.name}`, shape, FEWER);
   const lives = new Map<string, Life>();
   const workspaces = new Map<string, Life>();
   const sizesOf = (name: string): Sizes => {
@@ -126,6 +131,7 @@ export function planGraph(
       const name = binding.role === 'workspace' ? undefined : step.tensors[binding.name];
       if (name === undefined) {
         const shape = binding.shape.map((size) => evaluateSize(size, stepDims));
+        checkCountable(`${binding.name}, which step ${step.id} of graph ${graph.name} keeps for itself,`, shape, FEWER);
         const size = sizeOf(shape, binding.storage);
         workspaces.set(workspaceKey(s, binding.name), { ...size, first: tick + use.first, last: tick + use.last });
         continue;

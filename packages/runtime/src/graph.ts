@@ -7,7 +7,7 @@ import type { Device, DeviceBuffer, DeviceLaunch, Program, Submission } from './
 import { type DimSource, inferDims } from './dims.ts';
 import { RuntimeError } from './errors.ts';
 import { checkFinite } from './finite.ts';
-import { artefactOf, checkGraph, withSizes } from './graph-check.ts';
+import { artefactOf, checkGraph } from './graph-check.ts';
 import { type GraphPlan, planGraph } from './graph-plan.ts';
 import { PreparedGraph } from './prepared.ts';
 import {
@@ -184,7 +184,7 @@ export class GraphInstance implements Disposable {
 
   #plan(dims: DimValues, keep: readonly string[]): GraphPlan {
     const { alignment, info } = this.device;
-    return withSizes(this.compiled, () => planGraph(this.compiled, dims, keep, alignment, info.placement));
+    return planGraph(this.compiled, dims, keep, alignment, info.placement);
   }
 
   async #build(plan: GraphPlan): Promise<BuiltPlan> {
@@ -398,7 +398,7 @@ export async function loadGraph(
   options: GraphOptions = {},
 ): Promise<GraphInstance> {
   checkGraph(compiled);
-  const uploads = withSizes(compiled, () => planUploads(device, compiled, weights));
+  const uploads = planUploads(device, compiled, weights);
   const buffers = new Map<string, DeviceBuffer>();
   const programs = await loadPrograms(device, compiled);
   try {

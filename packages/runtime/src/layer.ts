@@ -1,5 +1,5 @@
 /** A single compiled layer on a device: a graph of one step whose tensors carry the layer's own names. */
-import { type Artefact, type Binding, type CompiledGraph, checkManifest, type PlanTensor } from '@espalier/artefact';
+import type { Artefact, Binding, CompiledGraph, PlanTensor } from '@espalier/artefact';
 import type { Device } from './contract.ts';
 import { RuntimeError } from './errors.ts';
 import { type GraphInstance, type GraphOptions, loadGraph, type OutputTensor } from './graph.ts';
@@ -77,7 +77,7 @@ export async function loadLayer(
   weights: Readonly<Record<string, InputTensor>>,
   options: GraphOptions = {},
 ): Promise<Layer> {
-  const manifest = checkManifest(artefact.manifest);
+  const { manifest } = artefact;
   const bindings = new Map(manifest.bindings.filter((b) => b.role === 'weight').map((b) => [b.name, b]));
   const table = new Map<string, WeightTensor>();
   for (const [name, given] of Object.entries(weights ?? {})) {

@@ -13,6 +13,7 @@ import {
   storageBytes,
 } from '@espalier/artefact';
 import type { Device, DeviceBuffer } from './contract.ts';
+import { checkCountable } from './countable.ts';
 import { RuntimeError } from './errors.ts';
 import { arrayTypes, elementsOf, storageOf, type WeightSource, type WeightTensor } from './tensor-data.ts';
 
@@ -22,7 +23,7 @@ export const packedKey = (name: string, binding: Binding): string =>
 
 /**
  * Throws RuntimeError R010 (element type) or R011 (shape) unless `weight` is what `binding` of `step` takes, as far as that is
- * known before its elements are. Returns its shape.
+ * known before its elements are; R025 where it has more of them than kernels can number. Returns its shape.
  */
 export function checkWeight(name: string, weight: WeightSource, binding: Binding, step: string): readonly number[] {
   const shape = binding.shape.map((size) => evaluateSize(size, {}));
@@ -43,6 +44,7 @@ export function checkWeight(name: string, weight: WeightSource, binding: Binding
       `weight ${name} has shape [${weight.shape.join(', ')}] and ${given} elements, ${step} takes ${binding.name} ` +
         `as [${shape.join(', ')}] (${elements} elements); is the checkpoint of this configuration?`,
     );
+  checkCountable(`weight ${name}`, shape, 'use smaller weights');
   return shape;
 }
 

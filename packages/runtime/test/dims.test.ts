@@ -32,6 +32,13 @@ describe('inferDims', () => {
       ['through a sum', ['D'], [source('r', [['+', 'D', 1]], 12)], {}, { D: 11 }],
       ['stated only', ['K'], [], { K: 0 }, { K: 0 }],
       [
+        'of names that every object has something by',
+        ['constructor', 'valueOf'],
+        [source('x', ['constructor', 'valueOf'], 6)],
+        { valueOf: 2 },
+        { constructor: 3, valueOf: 2 },
+      ],
+      [
         'where a rounding agrees',
         ['T'],
         [source('b', [['ceildiv', 'T', 4]], [2]), source('x', ['T'], [7])],

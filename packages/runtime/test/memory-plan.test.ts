@@ -107,6 +107,26 @@ describe('planGraph', () => {
     expect(launches(6)).toEqual([1, 1, 3]);
   });
 
+  it('refuses tensors of more elements than kernels can number, the own ones of steps among them', () => {
+    const graph = residualGraph(1);
+    const most = 2 ** 31 - 2 ** 20;
+    const plan = (changed: typeof graph, S: number) => planGraph(changed, { B: 1, S }, [], 64);
+    expect(plan(graph, Math.floor(most / 3)).buffers[0]).toBeGreaterThan(2 ** 32);
+    expect(() => plan(graph, Math.ceil(most / 3))).toThrow(
+      /^R025: tensor x of graph residual of \[1, \d+, 3\] has \d+ elements, kernels number at most 2146435072; run fewer rows at once$/,
+    );
+    const artefacts = graph.artefacts.map(({ source, manifest }) => ({
+      source,
+      manifest: {
+        ...manifest,
+        bindings: manifest.bindings.map((b) => (b.role === 'workspace' ? { ...b, shape: [2 ** 16, 2 ** 15] } : b)),
+      },
+    }));
+    expect(() => plan({ ...graph, artefacts }, 1)).toThrow(
+      /^R025: \w+, which step \S+ of graph residual keeps for itself, of \[65536, 32768\] has 2147483648 elements/,
+    );
+  });
+
   it('lets no launch read and write one buffer where tensors lie apart', () => {
     const graph = residualGraph(6);
     const plan = planGraph(graph, { B: 2, S: 3 }, [], 256, 'separate');

@@ -29,6 +29,9 @@ export function sortedWalk(unit: RowsUnit, first: number): GroupedWalk | null {
   return walk?.rest.every((a) => (Sizes.constantOf(a.size) ?? 0) > 0) ? walk : null;
 }
 
+/** Bytes of workgroup memory that putting rows in order takes: two numbers of each node to tell apart, the node of each thread's row. */
+export const sortingBytes = (nodes: number, threads: number): number => 4 * (2 * nodes + threads);
+
 /** Lowers a unit that `sortedWalk` accepts. The kernels run in order; the last one is called `name`. */
 export function lowerSorted(unit: RowsUnit, layer: LayerIR, form: Sorted, name: string): readonly Kernel[] {
   const walk = sortedWalk(unit, form.first);

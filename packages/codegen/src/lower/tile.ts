@@ -5,7 +5,7 @@
  */
 import { type Expr as LayerExpr, type LayerIR, type Size, Sizes, type Statement } from '@espalier/ir';
 import * as k from '../kernel-ir/build.ts';
-import type { Expr, Kernel, Stmt } from '../kernel-ir/types.ts';
+import { type Expr, elementBytes, type Kernel, type Stmt } from '../kernel-ir/types.ts';
 import type { Tile } from '../target.ts';
 import { bindBlocks } from './blocks.ts';
 import { lowerExpr } from './expr.ts';
@@ -45,6 +45,31 @@ export interface TilePlace {
   readonly column: Expr;
 }
 
+/** Bytes of workgroup memory that a contraction takes in such tiles: every operand of every sum lies there. */
+export function tileBytes(unit: ContractUnit, tile: Tile): number {
+  const { statement: s, contraction } = unit;
+  const column = s.axes[contraction.columnAxis]?.name ?? '';
+  const element = elementBytes[stagedAs[tile.matrix?.precision ?? 'f32']];
+  const bytesOf = (side: 'x' | 'w'): number =>
+    Math.ceil((memoryOf(side, tile).shape.reduce((a, b) => a * b, 1) * element) / 16) * 16;
+  const staged = byLength(sumsOf(s)).flatMap((group) => {
+    const ids = group.flatMap(([, sum]) => {
+      const { x, w } = operands(sum, column);
+      return [stagedId('x', x, sum), stagedId('w', w, sum)];
+    });
+    return [...new Set(ids)];
+  });
+  return staged.reduce((bytes, id) => bytes + bytesOf(id.startsWith('x') ? 'x' : 'w'), 0);
+}
+
+/** What an operand is told apart by: the same for sums that name their index otherwise. */
+const stagedId = (side: 'x' | 'w', factors: readonly LayerExpr[], sum: Reduce): string =>
+  `${side} ${factors.map((f) => alphaKey(f, new Map([[sum.indices[0]?.name ?? '', '%0']]))).join('*')}`;
+
+/** The different sums of a statement. */
+const sumsOf = (s: Statement): ReadonlyMap<string, Reduce> =>
+  new Map((outermostReductions(s.value) as readonly Reduce[]).map((sum) => [alphaKey(sum), sum]));
+
 export function lowerTile(unit: ContractUnit, layer: LayerIR, tile: Tile, name: string): Kernel {
   const { statement: s } = unit;
   const kernel = new KernelBuilder(layer);
@@ -59,10 +84,8 @@ export function lowerTile(unit: ContractUnit, layer: LayerIR, tile: Tile, name: 
     row: k.mul(at.rowBlock, k.i32(tile.rows)),
     column: k.mul(at.columnBlock, k.i32(tile.columns)),
   };
-  const sums = new Map<string, Reduce>();
-  for (const sum of outermostReductions(s.value) as readonly Reduce[]) sums.set(alphaKey(sum), sum);
   const results = new Map<string, string>();
-  for (const group of byLength(sums)) multiply(group, place, body, results);
+  for (const group of byLength(sumsOf(s))) multiply(group, place, body, results);
   if (tile.matrix === undefined) epilogue(s, place, results, body);
   else matrixEpilogue(s, place, tile.matrix, results, body);
   scope.emit(k.loop(grid, k.i32(0), at.steps, body.block, { binding: 'workgroup', label: 'tile' }));
@@ -107,7 +130,7 @@ function multiply(group: Group, place: TilePlace, scope: Scope, results: Map<str
     const named = sum.indices[0]?.name ?? '';
     const parts = operands(sum, place.columnAxis.name);
     const stage = (side: 'x' | 'w', factors: readonly LayerExpr[]): string => {
-      const id = `${side} ${factors.map((f) => alphaKey(f, new Map([[named, '%0']]))).join('*')}`;
+      const id = stagedId(side, factors, sum);
       const known = staged.get(id);
       if (known !== undefined) return known.buffer;
       const { shape, layout } = memoryOf(side, tile);

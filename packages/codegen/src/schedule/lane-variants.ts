@@ -16,10 +16,10 @@ import {
   walks,
 } from '../lower/partition.ts';
 import { nodesAfter } from '../lower/reachable.ts';
-import { sortedWalk } from '../lower/sorted-walk.ts';
+import { sortedWalk, sortingBytes } from '../lower/sorted-walk.ts';
 import { levelsFor, planSubtrees, subtreeBytes } from '../lower/subtrees-plan.ts';
 import type { TeamShape } from '../lower/team.ts';
-import { isTileable } from '../lower/tile.ts';
+import { isTileable, tileBytes } from '../lower/tile.ts';
 import type { Form, Tile, Variant } from '../target.ts';
 
 /** A tile for contractions of at least `from` rows and `columns` columns. */
@@ -83,6 +83,8 @@ export interface SortingChoice {
 
 /** What a lane machine has a choice of. */
 export interface LaneChoices {
+  /** Bytes of workgroup memory that a kernel may take: tiles and sorted walks that take more are left out. */
+  readonly memory: number;
   /** By ascending `from`; the first that fits the width, from each number of rows on, is taken. */
   readonly tiles: readonly TileChoice[];
   /** Null: walks of few rows are taken as those of many. */
@@ -112,21 +114,22 @@ function treeBytes({ chain: { descent } }: GroupedWalk, layer: LayerIR): number 
 }
 
 /** The form of a unit whose walks are worth sorting, or null. */
-function sortedForm(unit: RowsUnit, layer: LayerIR, choice: SortingChoice): Form | null {
+function sortedForm(unit: RowsUnit, layer: LayerIR, choice: SortingChoice, memory: number): Form | null {
   for (let first = 1; ; first++) {
     const walk = sortedWalk(unit, first);
     if (walk === null || treeBytes(walk, layer) < choice.treeBytes) return null;
     const { stretches, subgroups, lanes, nodes } = choice;
-    if ((nodesAfter(walk.chain.descent, first)?.count ?? 0) >= nodes)
-      return { form: 'sorted', first, stretches, subgroups, lanes };
+    const reached = nodesAfter(walk.chain.descent, first)?.count ?? 0;
+    if (sortingBytes(reached, subgroups * lanes) > memory) return null;
+    if (reached >= nodes) return { form: 'sorted', first, stretches, subgroups, lanes };
   }
 }
 
 /** The variants of a unit that walks: few rows by subtrees, many through a large tree sorted, the others row by row. */
 function walkVariants(unit: RowsUnit, layer: LayerIR, choices: LaneChoices): readonly Variant[] {
-  const { subtrees, sorting } = choices;
+  const { subtrees, sorting, memory } = choices;
   const few = subtrees === null ? null : subtreesForm(unit, subtrees);
-  const many = sorting === null ? null : sortedForm(unit, layer, sorting);
+  const many = sorting === null ? null : sortedForm(unit, layer, sorting, memory);
   const from = few === null || subtrees === null ? 0 : subtrees.below;
   const plain: Variant = { name: '', from, form: choices.walks };
   const first: readonly Variant[] = few === null ? [] : [{ name: 'few', from: 0, below: from, form: few }];
@@ -139,7 +142,7 @@ function walkVariants(unit: RowsUnit, layer: LayerIR, choices: LaneChoices): rea
  * of tiles, the larger the more rows there are.
  */
 export function laneVariants(unit: Unit, layer: LayerIR, choices: LaneChoices): readonly Variant[] {
-  const { tiles, sharing } = choices;
+  const { tiles, sharing, memory } = choices;
   if (unit.kind === 'rows' && walks(unit)) return walkVariants(unit, layer, choices);
   if (unit.kind === 'rows' && sharing.length > 0 && sharesAlongRows(unit))
     return sharing.map(({ from, together }, i): Variant => {
@@ -155,7 +158,9 @@ export function laneVariants(unit: Unit, layer: LayerIR, choices: LaneChoices): 
   if (unit.kind !== 'contract' || !isTileable(unit)) return [{ name: '', from: 0, form: { form: 'elements' } }];
   const columns = columnsOf(unit) ?? 1;
   const sums = sumsOf(unit);
-  const fitting = tiles.filter((c) => columns >= c.columns && sums <= (c.mostSums ?? sums));
+  const fits = (c: TileChoice): boolean =>
+    columns >= c.columns && sums <= (c.mostSums ?? sums) && tileBytes(unit, c.tile) <= memory;
+  const fitting = tiles.filter(fits);
   const starts = [...new Set(fitting.map((c) => startOf(c, columns)))].sort((a, b) => a - b);
   return [0, ...starts].map((from, i): Variant => {
     const below = starts[i];

@@ -32,6 +32,7 @@ export const cuda: Target = {
   defaults: cudaDefaults,
   variants: (unit, capabilities, layer) =>
     laneVariants(unit, layer, {
+      memory: SHARED_BYTES,
       ...{ tiles: tilesFor(productsOf(capabilities)), subtrees: SUBTREES, sorting: SORTING },
       ...{ walks: WALKS, sharing: SHARING },
     }),

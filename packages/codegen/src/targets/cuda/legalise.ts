@@ -11,9 +11,12 @@ import { SHARED_BYTES, THREADS, WARP } from './capabilities.ts';
 
 /** Raised for a kernel that no GPU runs as it is scheduled; the message says what to change. */
 export class CudaRefusal extends Error {
-  constructor(kernel: Kernel, problem: string) {
+  /** See `Excess`. */
+  readonly excess: boolean;
+  constructor(kernel: Kernel, problem: string, excess = false) {
     super(`CUDA, kernel ${kernel.name}: ${problem}`);
     this.name = 'CudaRefusal';
+    this.excess = excess;
   }
 }
 
@@ -70,6 +73,7 @@ export function checkLimits(kernel: Kernel): Kernel {
     throw new CudaRefusal(
       kernel,
       `${shared} bytes of workgroup memory; at most ${SHARED_BYTES} fit: make its tiles smaller`,
+      true,
     );
   return kernel;
 }

@@ -11,13 +11,18 @@ const RESERVED: ReadonlySet<string> = new Set(
     'not not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires return short signed sizeof',
     'static static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename union',
     'unsigned using virtual void volatile wchar_t while xor xor_eq',
-    // Macros of compilers in their default modes.
-    'linux unix i386 NULL EOF INFINITY NAN M_PI assert errno stdin stdout stderr',
+    // Macros of compilers in their default modes, and of the headers that nvcc includes unasked.
+    'linux unix i386 NULL EOF INFINITY NAN assert errno stdin stdout stderr BUFSIZ MAXFLOAT NZERO NFDBITS SNAN SNANF SNANL CUDARTAPI',
+    'SNANF32 SNANF32X SNANF64 SNANF64X L_ctermid L_cuserid L_tmpnam P_tmpdir',
+    'WCONTINUED WEXITED WNOHANG WNOWAIT WSTOPPED WUNTRACED offsetof math_errhandling',
     // What the printed text itself uses.
     'espalier each threadIdx blockIdx blockDim gridDim warpSize min max abs fabsf floorf fmaf rintf sqrtf atomicCAS float2 float4',
     'int2 int4 size_t main',
   ].flatMap((line) => line.split(' ')),
 );
+
+/** The other macros of those headers, M_PI, INT_MAX, LINE_MAX and hundreds more, look like this. */
+const MACRO = /^(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_[A-Z][A-Z0-9]*|M_\w*[A-Z]\w*|cuda[A-Z]\w*)$/;
 
 /** Gives every name of a kernel, and any other that is asked for, an identifier of its own. */
 export class Identifiers {
@@ -47,7 +52,7 @@ export class Identifiers {
       .replaceAll(/_{2,}/g, '_')
       .replace(/^(?=[0-9])/, 'n')
       .replace(/^_/, 'u_');
-    let identifier = RESERVED.has(legal) ? `${legal}_` : legal;
+    let identifier = RESERVED.has(legal) || MACRO.test(legal) ? `${legal}_` : legal;
     for (let i = 1; this.#taken.has(identifier); i++) identifier = `${legal}_${i}`;
     this.#taken.add(identifier);
     return identifier;

@@ -6,9 +6,12 @@
  */
 export class WgslError extends Error {
   readonly code: 'W001' | 'W002' | 'W003';
+  /** See `Excess`. */
+  readonly excess: boolean;
   constructor(code: WgslError['code'], kernel: string, message: string) {
     super(`${code}: kernel ${kernel} for wgsl: ${message}`);
     this.name = 'WgslError';
     this.code = code;
+    this.excess = code === 'W002';
   }
 }

@@ -29,6 +29,7 @@ export const wgsl: Target = {
     const threads = limitOf(capabilities, 'workgroup-threads');
     const memory = limitOf(capabilities, 'workgroup-bytes');
     return laneVariants(unit, layer, {
+      memory,
       tiles: TILES.filter(({ tile }) => tile.lanes <= threads),
       subtrees: SUBTREES.lanes <= threads ? { ...SUBTREES, memory } : null,
       sorting: SORTING.lanes <= threads ? SORTING : null,
