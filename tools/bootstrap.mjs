@@ -6,7 +6,8 @@
  *   npm test [-- vitest's arguments]        install, build, lint, typecheck, run all tests; the last line counts them
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -34,7 +35,7 @@ function run(program, args, env = environment) {
     process.stderr.write(`could not start ${program}: ${result.error.message}\n`);
     return 127;
   }
-  return result.status ?? 1;
+  return result.status ?? 128 + (constants.signals[result.signal] ?? 0);
 }
 
 function must(what, code) {
@@ -44,6 +45,10 @@ function must(what, code) {
 }
 
 const [task, ...rest] = process.argv.slice(2);
+if (task !== 'start' && task !== 'test') {
+  process.stderr.write('usage: node tools/bootstrap.mjs start|test [arguments]\n');
+  process.exit(2);
+}
 const npx = windows ? 'npx.cmd' : 'npx';
 must(
   'Installing the packages',
@@ -53,11 +58,13 @@ must('Building', run('turbo', ['run', 'build', '--output-logs=errors-only', '--u
 
 if (task === 'start') {
   process.exit(run('node', ['apps/validate/dist/main.js', ...rest]));
-} else if (task === 'test') {
+} else {
   const lint = run('biome', ['check', '.', '--diagnostic-level=warn']);
   const types = run('tsc', ['-p', 'tsconfig.json']);
   const results = join(root, 'node_modules', '.cache', 'test-results.json');
   mkdirSync(dirname(results), { recursive: true });
+  // Of an earlier run: where vitest does not start it would be counted again.
+  rmSync(results, { force: true });
   const tests = run('vitest', [
     'run',
     '--reporter=default',
@@ -78,7 +85,4 @@ if (task === 'start') {
     `${counted.numPassedTests} passed, ${failures} failed, ${counted.numPendingTests + (counted.numTodoTests ?? 0)} skipped\n`,
   );
   process.exit(code);
-} else {
-  process.stderr.write('usage: node tools/bootstrap.mjs start|test [arguments]\n');
-  process.exit(2);
 }

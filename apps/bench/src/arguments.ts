@@ -1,5 +1,6 @@
 /** The command line of the bench. */
 import { parseArgs } from 'node:util';
+import { closest } from '@espalier/ir';
 import { baselines } from './baselines/index.ts';
 import { type Mode, modes } from './own.ts';
 
@@ -66,10 +67,11 @@ What to make of it:
                    are done, with the same as .md and .html beside it. Started again it goes on where it was
 --fresh            with --record: measure again what is there already (with --filter: those groups)
 --through COMMAND  with --record: runs each of these processes through a command, e.g. "taskset -c 1"
---no-color         no colours (NO_COLOR is honoured too)
+--no-color         no colours (NO_COLOR and FORCE_COLOR are honoured too)
 --help, -h         this text
 
-Exit code: 0 done, 1 somebody's output was wrong, 2 a mistake in the arguments. Ctrl-C ends early with what there is.
+Exit code: 0 done, 1 somebody's output was wrong, 2 a mistake in the arguments or a file that can't be written,
+130 stopped by Ctrl-C, which ends early with what there is.
 `;
 
 const OPTIONS = {
@@ -97,6 +99,9 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+/** Every option as it is written. */
+export const benchOptions: readonly string[] = Object.keys(OPTIONS).map((name) => `--${name}`);
+
 /** Throws UsageError. */
 export function readArguments(
   given: readonly string[],
@@ -106,12 +111,8 @@ export function readArguments(
   let values: ReturnType<typeof parse>['values'];
   try {
     values = parse(given).values;
-  } catch (error) {
-    throw new UsageError(
-      `${(error as Error).message.split('. ')[0]}. It knows ${Object.keys(OPTIONS)
-        .map((o) => `--${o}`)
-        .join(', ')}.`,
-    );
+  } catch (problem) {
+    throw optionMistake(problem, Object.keys(OPTIONS));
   }
   const long = values.long === true;
   const wanted = (['targets', 'paper', 'record', 'from'] as const).filter(
@@ -126,8 +127,11 @@ export function readArguments(
       throw new UsageError(
         `--${option} does not go with --${wanted[0]}, which has groups of its own; --filter picks some`,
       );
+  for (const option of ['record', 'from', 'tuning', 'json', 'html', 'markdown'] as const)
+    if (values[option] === '') throw new UsageError(`--${option} has an empty value; name a file`);
   const seconds = Number(values.seconds ?? 4);
-  if (!(seconds > 0)) throw new UsageError(`--seconds is "${values.seconds}"; give a number above 0`);
+  if (!(seconds > 0 && seconds < Number.POSITIVE_INFINITY))
+    throw new UsageError(`--seconds is "${values.seconds}"; give a number above 0`);
   const usual = long ? [1, 128, 1024, 16384] : [1, 128, 1024];
   return {
     filter: values.filter ?? '',
@@ -144,7 +148,7 @@ export function readArguments(
             [],
           ),
     seconds,
-    seed: whole('seed', values.seed, [Math.floor(Math.random() * 2 ** 31)])[0] as number,
+    seed: seedOf(values.seed),
     long,
     groups:
       values.record !== undefined
@@ -165,18 +169,64 @@ export function readArguments(
     json: values.json ?? null,
     html: values.html ?? null,
     markdown: values.markdown ?? null,
-    coloured: values['no-color'] !== true && isTerminal && !environment['NO_COLOR'],
+    coloured: values['no-color'] !== true && wantsColour(environment, isTerminal),
   };
 }
 
-const parse = (given: readonly string[]) => parseArgs({ args: [...given], options: OPTIONS, strict: true });
+const parse = (given: readonly string[]) => parseArgs({ args: withoutDashes(given), options: OPTIONS, strict: true });
+
+/** Arguments without the "--" that pnpm hands on to the script. */
+export const withoutDashes = (given: readonly string[]): string[] => (given[0] === '--' ? given.slice(1) : [...given]);
+
+/** What `parseArgs` complains of, in words of ours, with the option that was probably meant. */
+export function optionMistake(problem: unknown, known: readonly string[]): UsageError {
+  const message = problem instanceof Error ? problem.message : String(problem);
+  const options = known.map((name) => `--${name}`);
+  const named = /^Unknown option '(-{1,2}[^\s'=]*)/.exec(message)?.[1];
+  if (named !== undefined) {
+    const near = closest(named, options);
+    return new UsageError(
+      `there is no option ${named}; ${near === null ? `it knows ${options.join(', ')}` : `did you mean ${near}?`}`,
+    );
+  }
+  const unasked = /^Unexpected argument '(.*?)'/s.exec(message)?.[1];
+  if (unasked !== undefined)
+    return new UsageError(`"${unasked}" belongs to no option; one of several words needs quotes`);
+  const [, option, ambiguous] =
+    /^Option '[^']*?(--[\w-]+)[^']*' argument (?:missing|(is ambiguous))/.exec(message) ?? [];
+  if (option !== undefined)
+    return new UsageError(
+      `${option} needs a value${ambiguous === undefined ? '' : `; one that begins with a dash is written ${option}=-…`}`,
+    );
+  return new UsageError(message.split('\n')[0] ?? message);
+}
+
+/** Whether to paint: NO_COLOR and FORCE_COLOR are honoured, then whether it is a terminal. */
+function wantsColour(environment: Readonly<Record<string, string | undefined>>, isTerminal: boolean): boolean {
+  if ((environment['NO_COLOR'] ?? '') !== '') return false;
+  const forced = environment['FORCE_COLOR'];
+  if (forced !== undefined) return forced !== '0' && forced !== 'false';
+  return isTerminal && environment['TERM'] !== 'dumb';
+}
+
+function seedOf(text: string | undefined): number {
+  if (text === undefined) return Math.floor(Math.random() * 2 ** 31);
+  if (!/^\d{1,10}$/.test(text)) throw new UsageError(`--seed is "${text}"; give one whole number, e.g. --seed 7`);
+  return Number(text);
+}
+
+/** Most threads that a device of WebAssembly has. */
+const MOST_THREADS = 64;
 
 function whole(name: string, text: string | undefined, usual: readonly number[]): readonly number[] {
   if (text === undefined) return usual;
   return text.split(',').map((part) => {
     const n = Number(part);
-    if (part.trim() === '' || !Number.isInteger(n) || n < (name === 'seed' ? 0 : 1))
-      throw new UsageError(`--${name} has "${part}"; give whole numbers from 1, with commas between: --${name} 1,128`);
+    const most = name === 'threads' ? MOST_THREADS : Number.MAX_SAFE_INTEGER;
+    if (part.trim() === '' || !Number.isInteger(n) || n < 1 || n > most)
+      throw new UsageError(
+        `--${name} has "${part}"; give whole numbers from 1${name === 'threads' ? ` to ${most}, with commas between: --threads 1,2` : `, with commas between: --${name} 1,128`}`,
+      );
     return n;
   });
 }

@@ -4,7 +4,7 @@ import { type Candidate, lineup, OURS, tunedLineup } from './contenders.ts';
 import { type Baseline, isAbsent, type Work } from './contract.ts';
 import { measureExtras } from './extras.ts';
 import { describeMachine } from './machine.ts';
-import { type Entrant, measure, type Pace, type Round } from './measure.ts';
+import { breathing, type Entrant, measure, type Pace, type Round } from './measure.ts';
 import { prepareOwn } from './own.ts';
 import { type Group, groupName } from './plan.ts';
 import type { Amdahl, Machine, Result, ResultRow, Results } from './results.ts';
@@ -36,6 +36,8 @@ export async function runBench(options: BenchOptions): Promise<Results> {
     if (stopped()) break;
     options.progress?.(`${groupName(group)}: making weights and the float64 reference`);
     const { result, line } = await measureGroup(group, machine, options);
+    // Stopped before anybody had a turn: there is nothing to tell.
+    if (stopped() && result.rows.some(({ turns }) => turns === 0)) break;
     results.push(result);
     if (line !== null) amdahl.push(line);
     options.done?.(result);
@@ -58,6 +60,8 @@ async function measureAll(candidates: readonly Candidate[], group: Group, option
   const skipped: { name: string; reason: string; command?: string }[] = [];
   try {
     for (const { name, work, by, isTuned } of candidates) {
+      await breathing();
+      if (options.pace.stop?.aborted === true) break;
       options.progress?.(`${groupName(group)}: preparing ${name}`);
       const ready =
         by === null

@@ -1,8 +1,7 @@
 /** The bench as a command. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { type Arguments, HELP, readArguments, UsageError } from './arguments.ts';
 import { runBench } from './bench.ts';
+import { mustBeWritable, readJson, writeFile } from './files.ts';
 import { keyText, machineKey, sameMachine } from './machine.ts';
 import { paperText } from './paper.ts';
 import { filtered, type Group, groupName, groupsOf } from './plan.ts';
@@ -10,9 +9,9 @@ import { EXTRAS, record } from './record.ts';
 import { pageOf } from './report/html.ts';
 import { markdownOf } from './report/markdown.ts';
 import { groupText, headText, tailText, targetsText } from './report/text.ts';
-import { type Results, resultsText } from './results.ts';
+import { isResults, type Results, resultsText } from './results.ts';
 import { shippedTuning } from './tune/shipped.ts';
-import type { TuningFile } from './tune/tune.ts';
+import { isTuningFile, type TuningFile } from './tune/tune.ts';
 
 interface Stream {
   write(text: string): unknown;
@@ -29,7 +28,7 @@ export interface Surroundings {
 export async function benchCommand(
   given: readonly string[],
   { out, error, environment }: Surroundings,
-): Promise<0 | 1 | 2> {
+): Promise<0 | 1 | 2 | 130> {
   try {
     return await run(given, { out, error, environment });
   } catch (mistake) {
@@ -39,7 +38,7 @@ export async function benchCommand(
   }
 }
 
-async function run(given: readonly string[], { out, error, environment }: Surroundings): Promise<0 | 1> {
+async function run(given: readonly string[], { out, error, environment }: Surroundings): Promise<0 | 1 | 130> {
   const asked = readArguments(given, environment, out.isTTY === true);
   if (asked.help) {
     out.write(HELP);
@@ -47,6 +46,7 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
   }
   if (asked.from !== null) {
     const results = readResults(asked.from);
+    for (const { file } of filesOf(asked)) mustBeWritable(file);
     for (const result of results.results) out.write(`\n${groupText(result, asked)}\n`);
     return finish(results, asked, out);
   }
@@ -55,11 +55,12 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
     out.write(`${groups.map(groupName).join('\n')}\n`);
     return 0;
   }
+  for (const { file } of filesOf(asked)) mustBeWritable(file);
   const stop = new AbortController();
   const interrupt = (): void => {
     if (stop.signal.aborted) process.exit(130);
     stop.abort();
-    error.write('\nstopping after this turn; once more ends at once\n');
+    error.write('\nstopping after this round of turns; once more ends at once\n');
   };
   process.on('SIGINT', interrupt);
   const status = (text: string): void => {
@@ -77,7 +78,9 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
         stop: stop.signal,
         say: (text) => out.write(`${text}\n`),
       });
-      return finish(results, asked, out);
+      if (results !== null) return finish(results, asked, out, stop.signal.aborted);
+      out.write(`stopped before anything was measured; ${asked.record} was not written\n`);
+      return 130;
     }
     const results = await runBench({
       groups,
@@ -106,31 +109,34 @@ async function run(given: readonly string[], { out, error, environment }: Surrou
       },
     });
     status('');
-    return finish(results, asked, out);
+    return finish(results, asked, out, stop.signal.aborted);
   } finally {
     process.off('SIGINT', interrupt);
   }
 }
 
 /** The tables that sum up, the files that were asked for, and the exit code. */
-function finish(results: Results, asked: Arguments, out: Stream): 0 | 1 {
+function finish(results: Results, asked: Arguments, out: Stream, isStopped = false): 0 | 1 | 130 {
   out.write(`\n${tailText(results)}\n`);
   const isAll = asked.from !== null || asked.record !== null;
   if (isAll || asked.groups === 'targets') out.write(`\n${targetsText(results, asked)}\n`);
   if (isAll || asked.groups === 'paper') out.write(`\n${paperText(results)}\n`);
   out.write(`\n${headText(results)}\n`);
-  for (const [file, text] of [
-    [asked.json, () => resultsText(results)],
-    [asked.html, () => pageOf(results)],
-    [asked.markdown, () => markdownOf(results)],
-  ] as const)
-    if (file !== null) {
-      mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, text());
-      out.write(`written: ${file}\n`);
-    }
+  for (const { file, text } of filesOf(asked)) {
+    writeFile(file, text(results));
+    out.write(`written: ${file}\n`);
+  }
+  if (isStopped) return 130;
   return results.results.some((r) => r.rejected.length > 0) ? 1 : 0;
 }
+
+/** The files that were asked for, and what goes into them. */
+const filesOf = ({ json, html, markdown }: Arguments) =>
+  [
+    { file: json, text: resultsText },
+    { file: html, text: pageOf },
+    { file: markdown, text: markdownOf },
+  ].flatMap(({ file, text }) => (file === null ? [] : [{ file, text }]));
 
 /** Throws UsageError where there is none. */
 function chosenGroups(asked: Arguments): readonly Group[] {
@@ -157,28 +163,18 @@ function readTuning(file: string, isWide: boolean): TuningFile {
     if (shipped !== null) return shipped;
     throw new UsageError(`no ${isWide ? '256' : '128'}-bit tuning is shipped for ${keyText(here)}`);
   }
-  let tuning: Partial<TuningFile>;
-  try {
-    tuning = JSON.parse(readFileSync(file, 'utf8')) as Partial<TuningFile>;
-  } catch (problem) {
-    throw new UsageError(`${file} can't be read: ${(problem as Error).message}`);
-  }
-  if (tuning.version !== 1 || tuning.shapes === undefined || tuning.machine === undefined)
+  const tuning = readJson(file);
+  if (!isTuningFile(tuning))
     throw new UsageError(`${file} holds no tuning; \`espalier tune LAYER --dims … --out FILE\` writes one`);
   if (!sameMachine(tuning.machine, here))
     throw new UsageError(`${file} is a tuning for ${keyText(tuning.machine)}; this is ${keyText(here)}`);
-  return tuning as TuningFile;
+  return tuning;
 }
 
 /** Results that an earlier run wrote. Throws UsageError where the file has none. */
 function readResults(file: string): Results {
-  let results: Partial<Results>;
-  try {
-    results = JSON.parse(readFileSync(file, 'utf8')) as Partial<Results>;
-  } catch (problem) {
-    throw new UsageError(`${file} can't be read: ${(problem as Error).message}`);
-  }
-  if (results.version !== 2 || !Array.isArray(results.results))
+  const results = readJson(file);
+  if (!isResults(results))
     throw new UsageError(`${file} holds no results of version 2; --json FILE and --record FILE write them`);
-  return results as Results;
+  return results;
 }

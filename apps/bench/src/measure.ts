@@ -83,6 +83,9 @@ async function turn({ contender: { run }, work: { next } }: Entrant, least: numb
   return elapsed / runs;
 }
 
+/** Lets the event loop turn once: synchronous contenders would hold it for the whole of a group, and Ctrl-C with it. */
+export const breathing = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 const resting = async (milliseconds: number): Promise<void> => {
   if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds));
 };
@@ -93,6 +96,7 @@ async function settle(entrant: Entrant, { turn: least, warmUp, rest = 0, stop }:
   const start = performance.now();
   const times: number[] = [];
   while (performance.now() - start < warmUp * 1000 && stop?.aborted !== true) {
+    await breathing();
     times.push(await turn(entrant, least));
     const [now, before] = [spreadOf(times.slice(-3)).median, spreadOf(times.slice(-6, -3)).median];
     if (times.length >= 8 && Math.abs(now / before - 1) < 0.03) return;
@@ -146,6 +150,7 @@ export async function measure(entrants: readonly Entrant[], pace: Pace): Promise
     for (let i = 0; i < right.length; i++) {
       const entrant = right[(i + round) % right.length] as Entrant;
       await resting(pace.rest ?? 0);
+      await breathing();
       samples.get(entrant.name)?.push(await turn(entrant, pace.turn));
     }
   }

@@ -4,17 +4,18 @@
  * What is done is kept in the file at once, so that a run that was stopped goes on where it was.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, extname, join } from 'node:path';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from './arguments.ts';
 import type { Reading } from './baselines/native/ceilings.ts';
+import { mustBeWritable, readJson, writeWhole } from './files.ts';
 import { processor } from './machine.ts';
 import { type Group, groupName } from './plan.ts';
 import { pageOf } from './report/html.ts';
 import { markdownOf } from './report/markdown.ts';
-import { type Machine, type Results, resultsText } from './results.ts';
+import { isResults, type Machine, type Results, resultsText } from './results.ts';
 
 /** The name of what is no group: call overhead, memory, bundle. */
 export const EXTRAS = 'extras';
@@ -34,10 +35,11 @@ export interface RecordOptions {
   readonly say: (text: string) => void;
 }
 
-/** Measures what the file lacks. Throws UsageError where the file is of another machine or no results at all. */
-export async function record(options: RecordOptions): Promise<Results> {
+/** Measures what the file lacks; null where it was stopped before there was anything. Throws UsageError where the file is of another machine or no results at all. */
+export async function record(options: RecordOptions): Promise<Results | null> {
   const { file, groups, fresh, say, stop } = options;
   let results = earlier(file);
+  for (const path of [file, `${stemOf(file)}.html`, `${stemOf(file)}.md`]) mustBeWritable(path);
   const { cpu, family } = processor();
   if (results !== null && (results.machine.cpu !== cpu || results.machine.family !== family))
     throw new UsageError(
@@ -60,7 +62,8 @@ export async function record(options: RecordOptions): Promise<Results> {
     write(file, results);
     say(`  ${i + 1}/${open.length} ${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   }
-  if (results === null) throw new UsageError(`nothing was measured, so ${file} was not written`);
+  if (results === null && stop?.aborted !== true)
+    throw new UsageError(`nothing was measured, so ${file} was not written`);
   return results;
 }
 
@@ -82,12 +85,16 @@ async function measureAlone(name: string, { seconds, through, say, stop }: Recor
     const interrupt = (): boolean => child.kill('SIGINT');
     stop?.addEventListener('abort', interrupt, { once: true });
     const code = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
+      child.once('error', (problem) =>
+        reject(new UsageError(`${command} can't be started (${problem.message}); --through takes a command line`)),
+      );
       child.once('close', resolve);
     });
     stop?.removeEventListener('abort', interrupt);
     if (!existsSync(file)) {
-      say(`  ${name}: exit code ${code}${said === '' ? '' : `\n${said.trim().split('\n').slice(-5).join('\n')}`}`);
+      // From a terminal Ctrl-C reaches the process, too, which then ends at once.
+      if (stop?.aborted !== true)
+        say(`  ${name}: exit code ${code}${said === '' ? '' : `\n${said.trim().split('\n').slice(-5).join('\n')}`}`);
       return null;
     }
     const part = JSON.parse(readFileSync(file, 'utf8')) as Results;
@@ -157,26 +164,20 @@ function revision(): Pick<Results, 'revision'> {
 
 function earlier(file: string): Results | null {
   if (!existsSync(file)) return null;
-  let found: Partial<Results>;
-  try {
-    found = JSON.parse(readFileSync(file, 'utf8')) as Partial<Results>;
-  } catch (problem) {
-    throw new UsageError(`${file} is there and no JSON (${(problem as Error).message}); name another file`);
-  }
-  if (found.version !== 2) throw new UsageError(`${file} holds no results of version 2; name another file`);
-  return found as Results;
+  const found = readJson(file);
+  if (!isResults(found)) throw new UsageError(`${file} holds no results of version 2; name another file`);
+  return found;
 }
+
+const stemOf = (file: string): string => file.replace(/\.json$/, '');
 
 /** JSON, page and tables, each whole or not at all. */
 function write(file: string, results: Results): void {
-  mkdirSync(dirname(file), { recursive: true });
-  const stem = file.replace(/\.json$/, '');
+  const stem = stemOf(file);
   for (const [path, text] of [
     [file, resultsText(results)],
     [`${stem}.html`, pageOf(results)],
     [`${stem}.md`, markdownOf(results)],
-  ] as const) {
-    writeFileSync(`${path}.part`, text);
-    renameSync(`${path}.part`, path);
-  }
+  ] as const)
+    writeWhole(path, text);
 }

@@ -107,6 +107,36 @@ export interface Results {
   readonly stopped: boolean;
 }
 
+/** Whether something read from a file is results, as far as what is made of them takes for granted. */
+export function isResults(value: unknown): value is Results {
+  const isObject = (one: unknown): one is Readonly<Record<string, unknown>> => typeof one === 'object' && one !== null;
+  const isSpread = (one: unknown): boolean =>
+    isObject(one) && ['median', 'low', 'high'].every((key) => typeof one[key] === 'number');
+  const isRow = (one: unknown): boolean =>
+    isObject(one) &&
+    typeof one['name'] === 'string' &&
+    isSpread(one['time']) &&
+    ['gflops', 'gigabytes', 'error'].every((key) => typeof one[key] === 'number') &&
+    (one['ratio'] === undefined || isSpread(one['ratio']));
+  const isResult = (one: unknown): boolean =>
+    isObject(one) &&
+    ['group', 'work', 'kind', 'mode'].every((key) => typeof one[key] === 'string') &&
+    ['tokens', 'threads'].every((key) => typeof one[key] === 'number') &&
+    Array.isArray(one['rows']) &&
+    one['rows'].every(isRow) &&
+    [one['skipped'], one['rejected']].every((list) => Array.isArray(list) && list.every(isObject));
+  return (
+    isObject(value) &&
+    value['version'] === 2 &&
+    isObject(value['machine']) &&
+    typeof value['machine']['cpu'] === 'string' &&
+    Array.isArray(value['amdahl']) &&
+    value['amdahl'].every(isObject) &&
+    Array.isArray(value['results']) &&
+    value['results'].every(isResult)
+  );
+}
+
 /** Results as the text of a file; six digits of a measurement are more than mean anything. */
 export const resultsText = (results: Results): string =>
   `${JSON.stringify(

@@ -2,6 +2,7 @@
 import { interpretGraph } from '@espalier/ir';
 import { describe, expect, it } from 'vitest';
 import { baselines } from '../src/baselines/index.ts';
+import { benchCommand } from '../src/cli.ts';
 import { encoderWork } from '../src/encoder.ts';
 import { isAbsent, runBench, type Work } from '../src/index.ts';
 import { prepareOwn } from '../src/own.ts';
@@ -142,4 +143,24 @@ it("draws Amdahl's line from the ratios of an encoder's turns", async () => {
     expect(1 / (found ?? Number.NaN)).toBeGreaterThanOrEqual((ratio?.low ?? Number.NaN) * 0.999);
     expect(1 / (found ?? Number.NaN)).toBeLessThanOrEqual((ratio?.high ?? Number.NaN) * 1.001);
   }
+});
+
+it('is stopped by Ctrl-C, with what there is', { timeout: 60_000 }, async () => {
+  const said = { out: '', error: '' };
+  const error = (text: string): void => {
+    said.error += text;
+    if (text.includes('warming up and timing')) setTimeout(() => process.emit('SIGINT'), 50);
+  };
+  // Turns of ten minutes, which the test would not wait for.
+  const given = ['--filter', 'dense 1 token, plain', '--baselines', 'none', '--seconds', '600'];
+  const code = await benchCommand(given, {
+    out: { write: (text) => (said.out += text) },
+    error: { isTTY: true, write: error },
+    environment: {},
+  });
+  expect(code).toBe(130);
+  expect(said.error).toContain('stopping after this round of turns; once more ends at once');
+  expect(said.out).toContain('stopped early');
+  // No group without a turn, whose times would be no numbers.
+  expect(said.out).not.toContain('NaN');
 });

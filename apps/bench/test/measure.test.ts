@@ -99,6 +99,15 @@ describe('measuring', () => {
     });
     expect(round.measured[0]?.turns).toBe(0);
   });
+
+  it('hears that it is to stop while contenders are synchronous', async () => {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 20);
+    // A minute that the test would not wait for.
+    const long = { ...pace, seconds: 60, warmUp: 60, stop: stop.signal };
+    const round = await measure([{ name: 'a', work: work([1]), contender: fake([1], [], 'a') }], long);
+    expect(round.rejected).toEqual([]);
+  });
 });
 
 describe('arguments', () => {
@@ -124,7 +133,17 @@ describe('arguments', () => {
     [['--seconds', '0'], /--seconds is "0"/],
     [['--modes', 'narrow'], /--modes has "narrow"; it knows plain, wide/],
     [['--baselines', 'torch'], /--baselines has "torch"; it knows onnxruntime-node/],
-    [['--tokns', '3'], /'--tokns'.*It knows --filter, --tokens/],
+    [['--tokns', '3'], /^there is no option --tokns; did you mean --tokens\?$/],
+    [['--xylophone=3'], /^there is no option --xylophone; it knows --filter, --tokens/],
+    [['-x'], /^there is no option -x; it knows/],
+    [['--filter', 'tree', '128'], /^"128" belongs to no option; one of several words needs quotes$/],
+    [['--seconds', '-1'], /^--seconds needs a value; one that begins with a dash is written --seconds=-…$/],
+    [['--seconds=-1'], /--seconds is "-1"/],
+    [['--modes'], /^--modes needs a value$/],
+    [['--list=3'], /--list.*does not take an argument/],
+    [['--threads', '65'], /--threads has "65"; give whole numbers from 1 to 64/],
+    [['--seed', '1.5'], /--seed is "1.5"; give one whole number/],
+    [['--json', ''], /--json has an empty value/],
     [['--targets', '--paper'], /--targets and --paper exclude each other/],
     [['--from', 'a.json', '--record', 'b.json'], /--record and --from exclude/],
     [['--fresh'], /--fresh goes with --record FILE/],
@@ -132,6 +151,22 @@ describe('arguments', () => {
   ] as const)('refuse %j', (given, message) => {
     expect(() => read(...given)).toThrow(UsageError);
     expect(() => read(...given)).toThrow(message);
+  });
+
+  it('are read behind the "--" that pnpm hands on', () => {
+    expect(read('--', '--tokens', '7').tokens).toEqual([7]);
+  });
+  it.each([
+    [{}, true, true],
+    [{}, false, false],
+    [{ NO_COLOR: '1' }, true, false],
+    [{ FORCE_COLOR: '1' }, false, true],
+    [{ FORCE_COLOR: '0' }, true, false],
+    [{ FORCE_COLOR: '1', NO_COLOR: '1' }, true, false],
+    [{ TERM: 'dumb' }, true, false],
+  ])('paint by %j on a terminal or not: %s', (environment, isTerminal, isColoured) => {
+    expect(readArguments([], environment, isTerminal).coloured).toBe(isColoured);
+    expect(readArguments(['--no-color'], environment, isTerminal).coloured).toBe(false);
   });
 
   const command = async (...given: string[]) => {
@@ -239,6 +274,25 @@ describe('what is printed', () => {
     expect(page).toContain('&lt;evil&gt;');
     expect(page).toContain('A &amp; B');
     expect(page).not.toMatch(/<(script|link|img)|https?:/);
+  });
+  it('has room in its drawings for long names and wide spreads', () => {
+    const rows = result.rows.map((row) => ({
+      ...row,
+      name: `${row.name}, a name that is rather longer than others`,
+      time: { ...row.time, high: 10 * row.time.high },
+    }));
+    const [, width, drawing] = /<svg viewBox="0 0 ([\d.]+) .*?">(.*?)<\/svg>/s.exec(
+      pageOf({ ...results, results: [{ ...result, rows }] }).replace(/<svg class="gauge".*?<\/svg>/gs, ''),
+    ) as unknown as [string, string, string];
+    // Six units a letter are less than any font takes.
+    const names = [...drawing.matchAll(/<text x="([\d.]+)" y="15" text-anchor="end">(.*?)<\/text>/g)];
+    expect(names).toHaveLength(2);
+    for (const [, x, name] of names) expect(Number(x)).toBeGreaterThan(6 * (name ?? '').length);
+    const times = [...drawing.matchAll(/<text x="([\d.]+)" y="15">(.*?)<\/text>/g)];
+    expect(times).toHaveLength(2);
+    for (const [, x, text] of times)
+      expect(Number(x) + 6 * (text ?? '').replace(/<.*?>/g, '').length).toBeLessThan(Number(width));
+    for (const [, x] of drawing.matchAll(/x2="([\d.]+)"/g)) expect(Number(x)).toBeLessThan(Number(width));
   });
   it('writes durations and ratios with as many digits as mean something', () => {
     expect([0.00123, 0.0456, 0.789, 12.3, 4567].map(duration)).toEqual([

@@ -1,5 +1,5 @@
 /** A set of results, group by group: kept as it comes, gone on with, and put together. No time is asserted. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -42,6 +42,32 @@ it('measures in a process of its own, and not again what is there', { timeout: 1
   expect(shown.code).toBe(0);
   expect(shown.out).toContain('dense 768-3072-768 · 1 token · 1 thread · 128-bit');
   expect(readFileSync(join(folder, 'again.md'), 'utf8')).toBe(readFileSync(join(folder, 'results.md'), 'utf8'));
+});
+
+it('is stopped by Ctrl-C, and writes nothing where there is nothing', { timeout: 60_000 }, async () => {
+  const stopped = join(folder, 'stopped.json');
+  const said = { out: '', error: '' };
+  const out = (text: string): void => {
+    said.out += text;
+    if (text.includes('1 to measure')) setTimeout(() => process.emit('SIGINT'), 300);
+  };
+  // Ten minutes, which the test would not wait for.
+  const given = ['--record', stopped, '--filter', 'dense 1 token, plain', '--seconds', '600'];
+  const code = await benchCommand(given, {
+    out: { write: out },
+    error: { write: (text: string) => (said.error += text) },
+    environment: {},
+  });
+  expect(code).toBe(130);
+  expect(said.out).toMatch(/ended early, not kept\nstopped before anything was measured/);
+  expect(existsSync(stopped)).toBe(false);
+});
+
+it('says what it cannot start', async () => {
+  const given = ['--record', join(folder, 'through.json'), '--filter', 'dense 1 token, plain'];
+  const { code, error } = await bench(...given, '--through', './nowhere -c 1');
+  expect(code).toBe(2);
+  expect(error).toContain("./nowhere can't be started");
 });
 
 it('does not mix machines', async () => {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import {
+  closest,
   DiagnosticError,
   elaborate,
   type LayerIR,
@@ -13,9 +14,9 @@ import {
   traceLayer,
 } from '@espalier/ir';
 import { assignments, sizeOf, wordValue } from './assignments.ts';
-import { closest, suggestion } from './closest.ts';
 import { LayerProblem, UsageError } from './errors.ts';
 import { layersIn, type Parameters, parametersOf, signatureOf } from './parameters.ts';
+import { suggestion } from './suggestion.ts';
 
 /** A layer that was found, before anything is bound. */
 export interface FoundLayer {

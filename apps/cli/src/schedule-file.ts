@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Schedule } from '@espalier/codegen';
-import { suggestion } from './closest.ts';
 import { UsageError } from './errors.ts';
 import { stepProblem } from './schedule-steps.ts';
+import { suggestion } from './suggestion.ts';
 
 const shape =
   'It looks like { "k0": [{ "step": "unroll", "loop": "i", "limit": 8 }] }; `espalier explain … --schedules` prints one.';

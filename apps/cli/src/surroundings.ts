@@ -14,5 +14,5 @@ export interface Surroundings {
   readonly cwd: string;
 }
 
-/** 0 done; 1 it could not be done, or what was checked is wrong; 2 a mistake in the command line. */
-export type ExitCode = 0 | 1 | 2;
+/** 0 done; 1 it could not be done, or what was checked is wrong; 2 a mistake in the command line; 130 stopped by Ctrl-C. */
+export type ExitCode = 0 | 1 | 2 | 130;

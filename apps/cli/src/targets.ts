@@ -1,12 +1,14 @@
 /**
  * The targets there are: one table, and the modules of people's own. A command knows a target as an object only.
  */
+
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Capabilities, cuda, type Target, wasm, wgsl } from '@espalier/codegen';
-import { closest, suggestion } from './closest.ts';
+import { closest } from '@espalier/ir';
 import { UsageError } from './errors.ts';
+import { suggestion } from './suggestion.ts';
 
 export interface KnownTarget {
   readonly target: Target;

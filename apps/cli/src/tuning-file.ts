@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { resolve } from 'node:path';
-import { type Tuning, tuned } from '@espalier/codegen';
+import { type Tuning, tuned, tuningProblem } from '@espalier/codegen';
 import { UsageError } from './errors.ts';
 import type { AskedTarget } from './flags.ts';
 
@@ -25,10 +25,13 @@ async function readTuning(path: string, cwd: string): Promise<Tuning> {
   const isTuning =
     typeof value?.target === 'string' &&
     typeof value.shapes === 'object' &&
-    Object.values(value.shapes).every(Array.isArray);
+    value.shapes !== null &&
+    (value.capabilities === undefined || (typeof value.capabilities === 'object' && value.capabilities !== null));
   if (!isTuning) throw refuse('is no tuning');
   if (value?.version !== 1) throw refuse(`is a tuning of version ${value?.version}; this is for version 1`);
-  return value as Tuning;
+  const problem = tuningProblem(value.shapes);
+  if (problem !== null) throw refuse(`can't be used: ${problem}`);
+  return { capabilities: {}, ...value } as Tuning;
 }
 
 /** What of the package that measures is used; it is no dependency, since it brings the peers that it compares with. */

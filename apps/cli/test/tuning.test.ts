@@ -76,3 +76,20 @@ it('that is shipped for this machine is used, if there is one', async () => {
     );
   }
 });
+
+it.each([
+  [[1], 'variant 1 of "contract [* 64] sum 16" has no name'],
+  [[{ name: '', from: 5, form: { form: 'rows', together: 2 } }], 'begins at 5 rows; those from 0 on have none'],
+  [[{ name: '', from: 0, form: { form: 'bogus' } }], 'has the form "bogus"'],
+  [
+    [{ name: '', from: 0, form: { form: 'blocks', rows: 'x', columns: 8, depth: 8 } }],
+    'whose rows is not a whole number',
+  ],
+])('with variants %j is refused', async (variants, problem) => {
+  const shapes = { 'contract [* 64] sum 16': variants };
+  writeFileSync(join(folder, 'tuning.json'), JSON.stringify({ version: 1, target: 'wasm', capabilities: {}, shapes }));
+  const { code, error } = await compile();
+  expect(code).toBe(2);
+  expect(error).toContain("U012: tuning.json can't be used: ");
+  expect(error).toContain(problem);
+});

@@ -1,6 +1,7 @@
 /** `--outputs`: what each target computed, as safetensors files under the names of golden data. */
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Sizes } from '@espalier/ir';
 import { type TensorData, writeSafetensors } from '@espalier/models';
 import { type Case, positionsOf } from './cases/case.ts';
@@ -59,12 +60,19 @@ export function outputFiles(folder: string): OutputFiles {
 /** Writes a file and the folders above it. Throws UsageError V006. */
 export async function writeOrRefuse(path: string, data: Uint8Array | string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(resolve(path)));
     await writeFile(path, data);
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new UsageError('V006', `cannot write ${path}: ${detail}`, 'Name a folder that you may write.', { cause });
   }
+}
+
+/** Makes a folder and those above it, one by one: Node's own `recursive` never ends where a parent refuses with ENOENT, as in /proc. */
+async function makeFolder(path: string): Promise<void> {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) await makeFolder(dirname(path));
+  await mkdir(path);
 }
 
 /** All tensors of a case under the names of golden data. */

@@ -1,7 +1,6 @@
 /** The command line: what is understood, and what every mistake is answered with. */
 import { describe, expect, test } from 'vitest';
 import { readArguments, splitTargets } from '../src/cli/arguments.ts';
-import { closest } from '../src/cli/closest.ts';
 import { UsageError } from '../src/errors.ts';
 import { command, fixture, scratch } from './support/streams.ts';
 
@@ -51,6 +50,7 @@ describe('arguments', () => {
       'wasm:plain',
     ]);
     expect(splitTargets('plain')).toEqual(['plain']);
+    expect(splitTargets('wasm:threads=2,wide,wasm:wide')).toEqual(['wasm:threads=2,wide', 'wasm:wide']);
   });
 
   test.each([
@@ -72,12 +72,6 @@ describe('arguments', () => {
     } catch (error) {
       expect(error).toMatchObject({ code, hint: expect.stringContaining(hint as string) });
     }
-  });
-
-  test('the closest word', () => {
-    expect(closest('wsam', ['wasm', 'cuda'])).toBe('wasm');
-    expect(closest('quux', ['wasm', 'cuda'])).toBeNull();
-    expect(closest('x'.repeat(100), ['wasm'])).toBeNull();
   });
 });
 

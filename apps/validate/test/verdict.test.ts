@@ -146,6 +146,10 @@ describe('whole runs', () => {
       unit: 0,
       from: 'measured',
     });
+    // A lucky run on few tokens is no measure where more was recorded on others; an unlucky one is.
+    const elsewhere: Case = { ...bare, lostElsewhere: new Map([[item.name, 4e-6]]) };
+    expect(toleranceOf(elsewhere, () => 1e-9).of(item)).toMatchObject({ allowed: 9e-6, from: 'measured' });
+    expect(toleranceOf(elsewhere, () => 5e-6).of(item).unit).toBe(5e-6);
     expect(toleranceOf(bare, (other) => (other.name === 'hidden_states.2' ? 3e-6 : 1e-6)).of(item).allowed).toBe(7e-6);
   });
 

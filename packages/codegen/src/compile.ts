@@ -69,7 +69,7 @@ interface Lowered {
 }
 
 /** Compiles a layer for a target. Deterministic; throws CompileError (C001 unknown capability, C002 schedule for an
- * unknown kernel; C003 is `tuned`'s) and ScheduleRefusal. */
+ * unknown kernel; C003 and C004 are `tuned`'s) and ScheduleRefusal. */
 export async function compile(layer: LayerIR, options: CompileOptions): Promise<Artefact> {
   const { target } = options;
   const capabilities = capabilitiesOf(target, options.capabilities ?? {});

@@ -7,6 +7,7 @@ import { CompileError } from './compile.ts';
 import { visit } from './lower/layer-expr.ts';
 import type { Unit } from './lower/partition.ts';
 import type { Target, Variant } from './target.ts';
+import { tuningProblem } from './tuning-check.ts';
 
 /** What a search found for one machine. */
 export interface Tuning {
@@ -42,10 +43,15 @@ export function shapeOf(unit: Unit): string {
   return `${unit.kind} ${parts.join('; ')}`;
 }
 
-/** The target with the forms of a tuning. Throws CompileError C003 where the tuning is for another target. */
+/**
+ * The target with the forms of a tuning. Throws CompileError C003 where the tuning is for another target, and C004 where its variants don't
+ * cover all numbers of rows, or have forms that there are not.
+ */
 export function tuned(target: Target, tuning: Tuning): Target {
   if (tuning.target !== target.name)
     throw new CompileError('C003', `the tuning is for ${tuning.target}, not for ${target.name}`);
+  const problem = tuningProblem(tuning.shapes);
+  if (problem !== null) throw new CompileError('C004', `the tuning can't be used: ${problem}`);
   return {
     ...target,
     variants: (unit, capabilities, layer) => tuning.shapes[shapeOf(unit)] ?? target.variants(unit, capabilities, layer),

@@ -14,8 +14,10 @@ import {
   stageNames,
   type Target,
   VerifyError,
+  WasmRefusal,
   wasm,
 } from '../src/index.ts';
+import { assemble } from '../src/targets/wasm/assemble.ts';
 import { VALUES } from './support/all-layers.ts';
 import { clean } from './support/clean.ts';
 import { expectGolden } from './support/golden.ts';
@@ -185,6 +187,26 @@ describe('texts', () => {
     );
     const lines = source.split('\n').filter((line) => line.includes(`from espalier/${layer.name}.layer:`));
     expect(lines.length).toBeGreaterThan(0);
+  });
+});
+
+describe('nesting beyond all measure', () => {
+  it('of loops is refused, since the assembler can not read it', async () => {
+    const sums = Array.from({ length: 90 }, (_, i) => `sum i${i} in 2: `).join('');
+    const layer = layerFromText(`layer nested(T) { input x[T]  output y[t] = x[t] * ${sums} 1 }`, {});
+    const error = await failure(compile(layer, { target: wasm }));
+    expect(error).toBeInstanceOf(WasmRefusal);
+    expect(String(error)).toBe(
+      'WasmRefusal: kernel k0 for wasm: more than 80 loops and branches stand inside one another at layer:1:31; define a part of them as a ' +
+        'tensor of its own',
+    );
+  });
+
+  it('of a text that ends the assembler leaves the next one an assembler', async () => {
+    const nots = (depth: number): string =>
+      `(module (func (result i32) ${'(i32.eqz '.repeat(depth)}(i32.const 1)${')'.repeat(depth)}))`;
+    expect(await failure(assemble(nots(3000), 'deep'))).toBeInstanceOf(Error);
+    expect(engine.validate(new Uint8Array(await assemble(nots(10), 'shallow')))).toBe(true);
   });
 });
 

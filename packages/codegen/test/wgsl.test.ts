@@ -310,17 +310,9 @@ describe('lanes', () => {
 describe('names', () => {
   it('are none that WGSL reserves, hides or lacks', () => {
     const words = new Words();
-    expect(['loop', 'max', 'x', 'x', 'x', '__a', '_', 'a b', '1st'].map((wanted) => words.fresh(wanted))).toEqual([
-      'loop_',
-      'max_',
-      'x',
-      'x_',
-      'x_1',
-      'n_a',
-      'n_',
-      'a_b',
-      'n_1st',
-    ]);
+    expect(
+      ['loop', 'partition', 'max', 'x', 'x', 'x', '__a', '_', 'a b', '1st'].map((wanted) => words.fresh(wanted)),
+    ).toEqual(['loop_', 'partition_', 'max_', 'x', 'x_', 'x_1', 'n_a', 'n_', 'a_b', 'n_1st']);
     const inner = new Words(words);
     expect([inner.fresh('x'), words.fresh('y'), inner.fresh('y')]).toEqual(['x_2', 'y', 'y']);
   });

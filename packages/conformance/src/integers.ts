@@ -58,7 +58,7 @@ export function integer(g: Grammar, scope: Scope, depth: number): Value {
 function anyInteger(g: Grammar, scope: Scope, depth: number): Value {
   const { rng } = g;
   const one = (): Value => g.i32(scope, depth - 1);
-  const kind = depth <= 0 ? rng.int(4) : rng.int(14);
+  const kind = depth <= 0 ? rng.int(4) : rng.int(15);
   const locals = scope.locals.filter((l) => l.value.node.type === 'i32');
   if (kind < 2 && locals.length > 0) return rng.pick(locals).value;
   if (kind < 2 && scope.indices.length > 0) return indexValue(g, scope);
@@ -122,10 +122,23 @@ function anyInteger(g: Grammar, scope: Scope, depth: number): Value {
       return value(1, node('i32', 'i32(', g.bool(scope, depth - 1), ')'));
     case 12:
       return pointerWalk(g, scope);
+    case 13:
+      return reduction(g, scope, depth);
     default: {
       const [a, b] = [one(), one()];
       const magnitude = Math.max(a.magnitude, b.magnitude);
       return value(magnitude, node('i32', '(if ', g.bool(scope, depth - 1), ' then ', a.node, ' else ', b.node, ')'));
     }
   }
+}
+
+/** A sum of integers, or the smallest or largest of them. */
+function reduction(g: Grammar, scope: Scope, depth: number): Value {
+  const opened = g.open(scope, 1);
+  if (opened === null) return value(1, node('i32', '1'));
+  const body = g.i32(opened.scope, depth - 1);
+  // Of nothing they are the ends of i32.
+  const op = opened.extent === 0 ? 'sum' : g.rng.pick(['sum', 'max', 'min']);
+  const magnitude = op === 'sum' ? body.magnitude * Math.max(1, opened.extent) : body.magnitude;
+  return value(magnitude, node('i32', `(${op} ${opened.binders}: `, body.node, ')'));
 }

@@ -260,6 +260,32 @@ export const oddLayers: readonly OddLayer[] = [
 }`,
   },
   {
+    name: 'the smallest and the largest of integers',
+    dims: { D: 19 },
+    runs: tokens,
+    integers: { n: 1000 },
+    text: `layer extremes(T, D) {
+  input n[T, D]: i32
+  weight w[D, D]: i8
+  output low[t] = min d: n[t, d]
+  output high[t] = max d: n[t, d]
+  output above[t] = max d: i32(n[t, d] > 990)
+  output columns[d] = max e: w[d, e]
+  output rows[e] = min d: w[d, e]
+}`,
+  },
+  {
+    name: 'three hundred products in one expression, and a choice among fifty',
+    dims: { D: 9 },
+    runs: [{ T: 2 }],
+    text: `layer long(T, D) {
+  input x[T, D]
+  output y[t, d] = x[t, d]${Array.from({ length: 300 }, (_, i) => ` + x[t, d] * ${i % 17}`).join('')}
+  output z[t] = sum d: (x[t, d]${Array.from({ length: 300 }, (_, i) => ` - x[t, d] * ${i % 13}`).join('')})
+  output c[t, d] = ${Array.from({ length: 50 }, (_, i) => `if x[t, d] > ${2 - i / 10} then ${i} * x[t, d] else `).join('')} -x[t, d]
+}`,
+  },
+  {
     name: 'products and reductions over several indices',
     dims: { A: 3, B: 5 },
     runs: tokens,

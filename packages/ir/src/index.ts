@@ -6,6 +6,7 @@ export * as build from './builder/index.ts';
 export type { LayerArgs } from './check/params.ts';
 export { childrenOf } from './children.ts';
 export {
+  closest,
   codes,
   type Diagnostic,
   type DiagnosticCode,

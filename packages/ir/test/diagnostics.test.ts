@@ -29,6 +29,8 @@ const generated: Readonly<Record<string, string>> = {
   generated_runaway_constants: `fn g0(x) = 1\n${Array.from({ length: 40 }, (_, i) => `fn g${i + 1}(x) = g${i}(x) - g${i}(x)\n`).join('')}layer f(T) {\n  input x[T]\n  output y[t] = g40(x[t])\n}\n`,
   generated_polynomial:
     'layer f(A, B, C, D, E, F, G, H) {\n  let n = (A + B + C + D + E + F + G + H)^16\n  input x[n]\n  output y[t] = x[t]\n}\n',
+  generated_chained_functions: `fn g0(x) = x + 1\n${Array.from({ length: 1500 }, (_, i) => `fn g${i + 1}(x) = g${i}(x)\n`).join('')}layer f(T) {\n  input x[T]\n  output y[t] = g1500(x[t])\n}\n`,
+  generated_foreign_spaces: 'layer f(T) {\n  input\u00a0x[T]\n\u2003 output y[t] = x[t]\u2028}\n',
   generated_binary: String.fromCharCode(...Array.from({ length: 200 }, (_, i) => (i * 37) % 256)),
 };
 
@@ -63,6 +65,8 @@ describe('golden diagnostics', () => {
   it.each(all)('%s', (name) => {
     const { diagnostics, shown } = said(name, textOf(name));
     expect(diagnostics.length).toBeGreaterThan(0);
+    // Each names a way out.
+    expect(diagnostics.filter((d) => d.help === null)).toEqual([]);
     const golden = join(folder, `${name}.txt`);
     if (update || !existsSync(golden)) {
       if (!update) throw new Error(`no golden text for ${name}: run with UPDATE_GOLDEN=1`);

@@ -38,6 +38,18 @@ describe.each(wasmVariants().map(({ name }) => name))('%s', (name) => {
     expect(y).toEqual({ shape: [0], data: new Float32Array(0) });
   });
 
+  it('refuses inputs stored as only weights may be, and says what to do', async () => {
+    using device = await open();
+    const artefact = scaleArtefact();
+    const bindings = artefact.manifest.bindings.map((b) =>
+      b.role === 'input' ? { ...b, storage: 'f16' as const } : b,
+    );
+    const error = await failure(loadLayer(device, { ...artefact, manifest: { ...artefact.manifest, bindings } }, {}));
+    expect(error.message).toMatch(
+      /^R014: scale: input \w+ is f16, and only weights may be; declare it as f32, and compile the layer again$/,
+    );
+  });
+
   it('reports a failed check with label, message and place, and runs again after it', async () => {
     using device = await open();
     using layer = await loadLayer(device, gatherArtefact(), { table });

@@ -48,7 +48,8 @@ export function graphOfLayer(artefact: Artefact): CompiledGraph {
       if (binding.storage !== 'f32' && binding.storage !== 'i32')
         throw new RuntimeError(
           'R014',
-          `${manifest.name}: tensor ${binding.name} is ${binding.storage}; only weights may be`,
+          `${manifest.name}: ${binding.role} ${binding.name} is ${binding.storage}, and only weights may be; declare it as ` +
+            `${binding.storage === 'f16' ? 'f32' : 'i32'}, and compile the layer again`,
         );
       return { name: binding.name, storage: binding.storage, shape: binding.shape };
     }),

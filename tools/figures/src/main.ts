@@ -4,9 +4,26 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+// `pnpm figures | head` closes the pipe early: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
+
+const USAGE = `usage: pnpm figures
+
+How long a start takes, cold and warm, beside ONNX Runtime: some dozens of processes, one after another. It takes no arguments.
+`;
+const given = process.argv.slice(2).filter((word, i) => i > 0 || word !== '--');
+if (given.length > 0) {
+  const isHelp = given.every((word) => word === '--help' || word === '-h');
+  (isHelp ? process.stdout : process.stderr).write(USAGE);
+  process.exit(isHelp ? 0 : 2);
+}
 
 interface Start {
   readonly cold: number;

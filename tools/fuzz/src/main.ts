@@ -9,6 +9,12 @@ import { openHostCuda } from '@espalier/runtime-cuda/host';
 import { openSimulator, simulatorTarget } from '@espalier/runtime-simulator';
 import { openWasmTarget } from '@espalier/runtime-wasm';
 
+// `pnpm fuzz | head` closes the pipe early: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 interface Ground {
   readonly target: Target;
   readonly open: () => Promise<Device>;
@@ -22,16 +28,19 @@ const grounds = new Map<string, Ground>([
   ['cuda-host', { target: cuda, open: openHostCuda }],
 ]);
 
-const [countText = '10000', seedText = String(Math.floor(Math.random() * 2 ** 31)), name = 'wasm'] =
-  process.argv.slice(2);
+const given = process.argv.slice(2).filter((word, i) => i > 0 || word !== '--');
+const [countText = '10000', seedText = String(Math.floor(Math.random() * 2 ** 31)), name = 'wasm', ...more] = given;
 const [count, seed] = [Number(countText), Number(seedText)];
 const ground = grounds.get(name);
-if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed) || ground === undefined) {
+const isHelp = given.includes('--help') || given.includes('-h');
+const isWrong =
+  !Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed) || ground === undefined || more.length > 0;
+if (isHelp || isWrong) {
   const names = [...grounds.keys()].join(', ');
-  process.stderr.write(
+  (isHelp ? process.stdout : process.stderr).write(
     `usage: pnpm fuzz [count] [seed] [device]; count and seed are whole numbers, the device one of ${names}\n`,
   );
-  process.exit(2);
+  process.exit(isHelp ? 0 : 2);
 }
 process.stdout.write(`${count} programs, ${name}, seed ${seed}\n`);
 using device = await ground.open();

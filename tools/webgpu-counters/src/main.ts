@@ -10,6 +10,12 @@ import { bertBaseLayer, bundled, bundledNames, type Case, ultraFastBertLayer } f
 import { compareCase, peersOf, type Row } from './compare.ts';
 import { headOf, kernelsOf, lineOf, verdictOf } from './table.ts';
 
+// `pnpm webgpu:counters | head` closes the pipe early: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 const print = (line = ''): void => void process.stdout.write(`${line}\n`);
 
 const makers: ReadonlyMap<string, () => Case | Promise<Case>> = new Map<string, () => Case | Promise<Case>>([
@@ -18,14 +24,38 @@ const makers: ReadonlyMap<string, () => Case | Promise<Case>> = new Map<string, 
   ['ultrafastbert-1x11-layer', () => ultraFastBertLayer()],
 ]);
 
-const { values, positionals } = parseArgs({
-  options: { json: { type: 'string' } },
-  allowPositionals: true,
-});
+const USAGE = `usage: pnpm webgpu:counters [--json FILE] [NAME …]
+
+Counts what a forward asks of WebGPU, Espalier beside onnxruntime-web, in Chromium, after the outputs were compared. Nothing is timed.
+
+NAME         ${[...makers.keys()].join(', ')} (all)
+--json FILE  the counts as JSON
+--help, -h   this text
+`;
+
+/** Ends with a mistake in the arguments, or with what this machine lacks. */
+function refuse(why: string): never {
+  process.stderr.write(`${why}\n\n${USAGE}`);
+  process.exit(2);
+}
+
+function parsed(given: readonly string[]) {
+  try {
+    const options = { json: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
+    return parseArgs({ args: given[0] === '--' ? given.slice(1) : [...given], options, allowPositionals: true });
+  } catch (problem) {
+    return refuse((problem as Error).message);
+  }
+}
+
+const { values, positionals } = parsed(process.argv.slice(2));
+if (values.help === true) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const unknown = positionals.find((name) => !makers.has(name));
-if (unknown !== undefined) throw new Error(`there is no ${unknown}; there are ${[...makers.keys()].join(', ')}`);
-const chromium = findChromium();
-if (chromium === undefined) throw new Error('no Chromium on the PATH; put one there, or its place into CHROMIUM');
+if (unknown !== undefined) refuse(`there is no ${unknown}`);
+const chromium = findChromium() ?? refuse('no Chromium on the PATH; put one there, or its place into CHROMIUM');
 
 await using bench = await openBench(chromium);
 const all: Row[] = [];

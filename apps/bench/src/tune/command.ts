@@ -1,13 +1,13 @@
 /** `espalier tune`. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { wasm } from '@espalier/codegen';
 import { DiagnosticError, type LayerIR, standardLayer } from '@espalier/ir';
-import { UsageError } from '../arguments.ts';
+import { optionMistake, UsageError, withoutDashes } from '../arguments.ts';
 import type { Surroundings } from '../cli.ts';
+import { mustBeWritable, readJson, writeWhole } from '../files.ts';
 import { keyText, machineKey, sameMachine } from '../machine.ts';
-import { type Choice, type TuningFile, tuneLayer } from './tune.ts';
+import { type Choice, isTuningFile, joined, type TuningFile, tuneLayer } from './tune.ts';
 
 export const TUNE_HELP = `espalier tune LAYER --dims D=768,… --out FILE [options]
 
@@ -23,6 +23,9 @@ and started again it goes on where it was.
 --seconds N     for each unit and number of rows (default 6)
 --out FILE      the tuning file, JSON
 --help, -h      this text
+
+Exit code: 0 done, 2 a mistake in the arguments or a file that can't be written, 130 stopped by Ctrl-C; what was found
+until then is kept.
 `;
 
 const OPTIONS = {
@@ -34,8 +37,11 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+/** Every option as it is written. */
+export const tuneOptions: readonly string[] = Object.keys(OPTIONS).map((name) => `--${name}`);
+
 /** Runs the command and gives its exit code. */
-export async function tuneCommand(given: readonly string[], { out, error }: Surroundings): Promise<0 | 1 | 2> {
+export async function tuneCommand(given: readonly string[], { out, error }: Surroundings): Promise<0 | 2 | 130> {
   try {
     return await run(given, out, error);
   } catch (mistake) {
@@ -45,7 +51,7 @@ export async function tuneCommand(given: readonly string[], { out, error }: Surr
   }
 }
 
-async function run(given: readonly string[], out: Surroundings['out'], error: Surroundings['error']): Promise<0> {
+async function run(given: readonly string[], out: Surroundings['out'], error: Surroundings['error']): Promise<0 | 130> {
   const { values, positionals } = parsed(given);
   if (values.help === true) {
     out.write(TUNE_HELP);
@@ -65,9 +71,15 @@ async function run(given: readonly string[], out: Surroundings['out'], error: Su
   if (!(seconds > 0)) throw new UsageError(`--seconds is "${values.seconds}"; give a number above 0`);
   const machine = { ...machineKey(), date: new Date().toISOString().slice(0, 10) };
   const before = earlier(file, mode, machine);
+  mustBeWritable(file);
+  const keep = (found: TuningFile): void => write(file, joined(found, earlier(file, mode, machine)));
   const stop = new AbortController();
-  const interrupt = (): void => stop.abort();
-  process.once('SIGINT', interrupt);
+  const interrupt = (): void => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+    error.write(`${cleared(error)}stopping; what was found is kept. Once more ends at once\n`);
+  };
+  process.on('SIGINT', interrupt);
   const tuning = await tuneLayer({
     layer,
     rows: [...new Set(rows)].sort((a, b) => a - b),
@@ -80,15 +92,19 @@ async function run(given: readonly string[], out: Surroundings['out'], error: Su
     status: (text) => {
       if (error.isTTY === true) error.write(`${cleared(error)}  ${text}`);
     },
-    keep: (found) => write(file, found),
+    keep,
   }).finally(() => process.off('SIGINT', interrupt));
   error.write(cleared(error));
-  write(file, tuning);
+  if (stop.signal.aborted && tuning.choices.length === 0) {
+    out.write(`stopped before anything was found; ${file} is as it was\n`);
+    return 130;
+  }
+  keep(tuning);
   for (const choice of tuning.choices) out.write(`${choiceText(choice)}\n`);
   const kept = Object.keys(tuning.shapes).length;
   if (kept === 0) out.write('nothing is faster than what the compiler chooses by itself, by more than noise\n');
   out.write(`written: ${file}${stop.signal.aborted ? ' (stopped; the same command goes on)' : ''}\n`);
-  return 0;
+  return stop.signal.aborted ? 130 : 0;
 }
 
 /** What wipes a status line off a terminal. */
@@ -103,9 +119,9 @@ function choiceText({ shape, rows, form, gain, tried }: Choice): string {
 
 function parsed(given: readonly string[]) {
   try {
-    return parseArgs({ args: [...given], options: OPTIONS, strict: true, allowPositionals: true });
+    return parseArgs({ args: withoutDashes(given), options: OPTIONS, strict: true, allowPositionals: true });
   } catch (problem) {
-    throw new UsageError((problem as Error).message.split('. ')[0] ?? 'a mistake in the options');
+    throw optionMistake(problem, Object.keys(OPTIONS));
   }
 }
 
@@ -133,28 +149,17 @@ function layerOf(positionals: readonly string[], list: string): LayerIR {
 /** What an earlier run left, if it is of the same machine and mode. */
 function earlier(file: string, mode: 'plain' | 'wide', machine: TuningFile['machine']): TuningFile | null {
   if (!existsSync(file)) return null;
-  let found: TuningFile;
-  try {
-    found = JSON.parse(readFileSync(file, 'utf8')) as TuningFile;
-  } catch (problem) {
-    throw new UsageError(`${file} is there and no JSON (${(problem as Error).message}); name another file`);
-  }
+  const found = readJson(file);
+  if (!isTuningFile(found)) throw new UsageError(`${file} is there and holds no tuning; name another file`);
   const isSame =
-    found.version === 1 &&
     found.target === wasm.name &&
-    found.capabilities?.['simd-256'] === (mode === 'wide') &&
-    found.machine !== undefined &&
+    found.capabilities['simd-256'] === (mode === 'wide') &&
     sameMachine(found.machine, machine);
   if (!isSame)
     throw new UsageError(
-      `${file} is of another machine, engine or mode${found.machine === undefined ? '' : ` (${keyText(found.machine)})`}; name another file`,
+      `${file} is of another machine, engine or mode (${keyText(found.machine)}${found.capabilities['simd-256'] === true ? ', wide' : ''}); name another file`,
     );
   return found;
 }
 
-/** Whole or not at all: a reader never sees half a file. */
-function write(file: string, tuning: TuningFile): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.part`, `${JSON.stringify(tuning, null, 1)}\n`);
-  renameSync(`${file}.part`, file);
-}
+const write = (file: string, tuning: TuningFile): void => writeWhole(file, `${JSON.stringify(tuning, null, 1)}\n`);

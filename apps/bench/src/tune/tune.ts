@@ -12,6 +12,7 @@ import {
   shapeOf,
   type Target,
   type Tuning,
+  tuningProblem,
   type Variant,
   wasm,
 } from '@espalier/codegen';
@@ -20,7 +21,7 @@ import type { LayerIR } from '@espalier/ir';
 import { loadLayer } from '@espalier/runtime';
 import { openWasm, wasmCapabilities } from '@espalier/runtime-wasm';
 import { type MachineKey, secondCache } from '../machine.ts';
-import { type Spread, spreadOf } from '../measure.ts';
+import { breathing, type Spread, spreadOf } from '../measure.ts';
 import { candidatesFor, type EngineFacts } from './candidates.ts';
 
 /** One choice that was made: the best form for a shape at a number of rows. */
@@ -38,6 +39,47 @@ export interface Choice {
 export interface TuningFile extends Tuning {
   readonly machine: MachineKey & { readonly date: string };
   readonly choices: readonly Choice[];
+}
+
+/** Whether something read from a file is a tuning with its origin, of the version that is written here. */
+export function isTuningFile(value: unknown): value is TuningFile {
+  const isObject = (one: unknown): one is Readonly<Record<string, unknown>> =>
+    typeof one === 'object' && one !== null && !Array.isArray(one);
+  const isChoice = (one: unknown): boolean =>
+    isObject(one) &&
+    typeof one['shape'] === 'string' &&
+    Number.isInteger(one['rows']) &&
+    (one['form'] === null || isObject(one['form'])) &&
+    isObject(one['gain']) &&
+    ['median', 'low', 'high'].every(
+      (key) => typeof (one['gain'] as Readonly<Record<string, unknown>>)[key] === 'number',
+    );
+  return (
+    isObject(value) &&
+    value['version'] === 1 &&
+    typeof value['target'] === 'string' &&
+    isObject(value['capabilities']) &&
+    isObject(value['shapes']) &&
+    tuningProblem(value['shapes']) === null &&
+    isObject(value['machine']) &&
+    Array.isArray(value['choices']) &&
+    value['choices'].every(isChoice)
+  );
+}
+
+/** What a search found, and what another one put into the same file meanwhile. */
+export function joined(found: TuningFile, there: TuningFile | null): TuningFile {
+  if (there === null) return found;
+  const isOurs = ({ shape, rows }: Choice): boolean => found.choices.some((c) => c.shape === shape && c.rows === rows);
+  const known = new Set([...found.choices.map(({ shape }) => shape), ...Object.keys(found.shapes)]);
+  return {
+    ...found,
+    shapes: {
+      ...Object.fromEntries(Object.entries(there.shapes).filter(([shape]) => !known.has(shape))),
+      ...found.shapes,
+    },
+    choices: [...there.choices.filter((c) => !isOurs(c)), ...found.choices],
+  };
 }
 
 /** A gain below this is noise, even where nearly all turns agree on it. */
@@ -98,6 +140,8 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
       if (choices.some((c) => c.shape === shape && c.rows === count)) continue;
       options.progress?.(`${shape}, ${count} rows: ${forms.length} candidates (kernel ${i + 1} of ${units.length})`);
       const best = await search(shape, forms, count);
+      // Stopped on the way: what is half searched is not known.
+      if (best === null) return fileOf();
       choices.push({ shape, rows: count, ...best, tried: forms.length });
       options.keep?.(fileOf());
     }
@@ -122,6 +166,8 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
     try {
       for (const [i, form] of [null, ...forms].entries()) {
         options.status?.(`compiling and checking ${i + 1} of ${forms.length + 1}`);
+        await breathing();
+        if (options.stop?.aborted === true) return null;
         const target = form === null ? wasm : withForm(wasm, shape, form);
         const wrong = await compareLayer(device, layer, smallDims, smallTensors, { target, capabilities }).catch(
           refused,
@@ -144,7 +190,8 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
         });
       }
       for (const e of entries) e.feed();
-      return await halve(entries);
+      const best = await halve(entries);
+      return options.stop?.aborted === true ? null : best;
     } finally {
       for (const e of entries) e.dispose();
     }
@@ -157,16 +204,14 @@ export async function tuneLayer(options: TuneOptions): Promise<TuningFile> {
       const round = (options.seconds * 1000 * 2) / 3 / rounds;
       while (field.length > 1) {
         options.status?.(`timing ${field.length} that are left of ${rest.length}`);
-        const times = await turns([own, ...field], round / (field.length + 1));
+        const times = await turns([own, ...field], round / (field.length + 1), options.stop);
         const median = (e: Entry): number => spreadOf(times.get(e) ?? []).median;
         field = field.sort((a, b) => median(a) - median(b)).slice(0, Math.ceil(field.length / 2));
-        // Others may use the thread between rounds.
-        await new Promise((resolve) => setImmediate(resolve));
       }
       const winner = field[0];
       if (winner === undefined) return { form: null, gain: { median: 1, low: 1, high: 1 } };
       options.status?.("timing the best beside the compiler's own");
-      const times = await turns([own, winner], (options.seconds * 1000) / 6);
+      const times = await turns([own, winner], (options.seconds * 1000) / 6, options.stop);
       const theirs = times.get(winner) ?? [];
       const gain = spreadOf((times.get(own) ?? []).map((t, i) => t / (theirs[i] as number)));
       return { form: isGain(gain) ? winner.form : null, gain };
@@ -184,6 +229,7 @@ function refused(error: unknown): string {
 async function turns<E extends { readonly run: () => void }>(
   entries: readonly E[],
   milliseconds: number,
+  stop?: AbortSignal,
 ): Promise<Map<E, readonly number[]>> {
   const samples = new Map(entries.map((e) => [e, [] as number[]]));
   const start = performance.now();
@@ -201,7 +247,9 @@ async function turns<E extends { readonly run: () => void }>(
       samples.get(e)?.push((performance.now() - before) / runs);
     }
     count++;
-  } while (performance.now() - start < total);
+    // Others may use the thread between rounds, and Ctrl-C is heard.
+    await breathing();
+  } while (performance.now() - start < total && stop?.aborted !== true);
   return new Map(entries.map((e) => [e, (samples.get(e) ?? []).slice(-Math.max(1, Math.floor(0.8 * count)))]));
 }
 

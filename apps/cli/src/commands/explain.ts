@@ -1,11 +1,11 @@
 /** `espalier explain`: how a layer becomes code, stage by stage. */
 import { stageNames, type Target } from '@espalier/codegen';
 import type { LayerIR } from '@espalier/ir';
-import { suggestion } from '../closest.ts';
 import { UsageError } from '../errors.ts';
 import { askedTargets, type CodeFlags, watchOptions } from '../flags.ts';
 import { type FoundLayer, layerToCompile } from '../layer-source.ts';
 import { conditionText, sizeText } from '../sizes.ts';
+import { suggestion } from '../suggestion.ts';
 import type { ExitCode, Surroundings } from '../surroundings.ts';
 import { changedLines, unifiedDiff } from '../terminal/diff.ts';
 import { highlight } from '../terminal/highlight.ts';

@@ -9,6 +9,14 @@ type Command = (given: readonly string[], around: Surroundings) => Promise<ExitC
 
 const PACKAGE = '@espalier/app-bench';
 
+/** The options of a command of the package that measures; none where it is not installed. */
+export async function measuringOptions(command: 'bench' | 'tune', from = PACKAGE): Promise<readonly string[]> {
+  const found = (await import(from).catch(() => ({}))) as Partial<
+    Record<`${typeof command}Options`, readonly string[]>
+  >;
+  return found[`${command}Options`] ?? [];
+}
+
 /** Runs a command of the package that measures. Throws UsageError U011 where it is not installed. */
 export async function measuring(
   command: 'benchCommand' | 'tuneCommand',

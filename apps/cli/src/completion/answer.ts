@@ -8,6 +8,7 @@ import { ShellCompDirective } from '@bomb.sh/tab';
 import { stageNames } from '@espalier/codegen';
 import { parseModule, standardLayerNames, standardSource } from '@espalier/ir';
 import type { Argument, Command, Option } from 'commander';
+import { measuringOptions } from '../commands/measure.ts';
 import { firstSentence, layersIn, openingComment, type Parameters, parametersOf } from '../parameters.ts';
 import { program } from '../program.ts';
 import { findTargets, targets } from '../targets.ts';
@@ -51,6 +52,7 @@ async function suggestionsFor(before: readonly string[], current: string, cwd: s
   if (named === undefined && current.startsWith('-')) return optionsOf(root, root);
   if (named === undefined) return root.commands.map((one) => ({ word: one.name(), says: one.summary() }));
   if (command === undefined) return [];
+  if (named === 'bench' || named === 'tune') return measuringSuggestions(named, before, current, cwd);
   const line = readLine(root, command, before, cwd);
   const optionOf = (word: string): Option | undefined =>
     [...command.options, ...root.options].find((option) => option.long === word || option.short === word);
@@ -63,6 +65,21 @@ async function suggestionsFor(before: readonly string[], current: string, cwd: s
   if (current.startsWith('-')) return optionsOf(command, root);
   const argument = command.registeredArguments[line.positionals.length];
   return argument === undefined ? [] : argumentsOf(argument, current, cwd);
+}
+
+/** What `bench` and `tune` may go on with: options of their own, files after those that name one, and a layer to tune. */
+async function measuringSuggestions(
+  command: 'bench' | 'tune',
+  before: readonly string[],
+  current: string,
+  cwd: string,
+): Promise<readonly Suggestion[]> {
+  if (current.startsWith('-')) return (await measuringOptions(command)).map((word) => ({ word, says: '' }));
+  const last = before.at(-1) ?? '';
+  if (['--out', '--tuning', '--from', '--record', '--json'].includes(last)) return paths(current, cwd, /\.json$/);
+  if (last === '--html') return paths(current, cwd, /\.html$/);
+  if (last === '--markdown') return paths(current, cwd, /\.md$/);
+  return command === 'tune' && last === 'tune' ? standardLayers() : [];
 }
 
 function readLine(root: Command, command: Command, before: readonly string[], cwd: string): Line {

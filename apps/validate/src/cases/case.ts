@@ -53,6 +53,8 @@ export interface Case {
   /** In the order in which the graph computes them. */
   readonly items: readonly Item[];
   readonly golden: Golden | null;
+  /** By item name: what float32 was recorded to cost this checkpoint's tensors on other inputs; absent where nothing was. */
+  readonly lostElsewhere?: ReadonlyMap<string, number>;
   readonly text: {
     readonly texts: readonly string[];
     readonly encoding: Encoding;

@@ -86,9 +86,17 @@ function casesOf(
       'Put its tokenizer.json or vocab.txt beside config.json.',
     );
   if (reads && (texts.length > 0 || bundled || golden.length === 0))
-    cases.push(...textCases(subjects, model, texts, bundled));
+    cases.push(...textCases(subjects, model, texts, bundled).map((one) => ({ ...one, lostElsewhere: lostBy(cases) })));
   if (cases.length === 0) cases.push(randomCase(subjects));
   return { ...named, description: describeModel(model), cases };
+}
+
+/** What float32 cost the tensors of golden cases, by item name; the most where several recorded it. */
+function lostBy(cases: readonly Case[]): ReadonlyMap<string, number> {
+  const lost = new Map<string, number>();
+  for (const [name, loss] of cases.flatMap(({ golden }) => [...(golden?.lost ?? [])]))
+    lost.set(name, Math.max(loss, lost.get(name) ?? 0));
+  return lost;
 }
 
 function textCases(subjects: ModelSubjects, model: Model, given: readonly string[], bundled: boolean): readonly Case[] {

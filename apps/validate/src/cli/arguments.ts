@@ -1,7 +1,8 @@
 /** From the command line to what was asked, with every mistake named and a way out. */
+
 import { parseArgs } from 'node:util';
+import { closest } from '@espalier/ir';
 import { UsageError } from '../errors.ts';
-import { closest } from './closest.ts';
 
 /** What was asked. */
 export interface Arguments {
@@ -112,7 +113,7 @@ export function splitTargets(list: string): readonly string[] {
   const targets: string[] = [];
   for (const part of list.split(',').map((text) => text.trim())) {
     const before = targets.at(-1);
-    const isOption = /^(plain|threads=.*|nvcc|nvrtc|ptx)$/.test(part);
+    const isOption = /^(plain|wide|threads=.*|nvcc|nvrtc|ptx)$/.test(part);
     if (isOption && before?.includes(':') === true) targets[targets.length - 1] = `${before},${part}`;
     else if (part !== '') targets.push(part);
   }

@@ -11,7 +11,7 @@ checkpoint         a folder (config.json and model.safetensors), a .safetensors 
                    Hub (org/name), or a folder of golden data; none: the models that come along
 --golden FILE      golden data to compare with, in place of golden*.safetensors beside the model
 --text "…"         a text to run and to show the answer of; may be given several times
---targets LIST     wasm,wasm:plain,wasm:threads=2 (the default), webgpu, webgpu:plain,
+--targets LIST     wasm,wasm:plain,wasm:threads=2 (the default), wasm:wide, webgpu, webgpu:plain,
                    chromium:wasm, chromium:webgpu, cuda, cuda-host, simulator, simulator:wgsl,
                    simulator:cuda; all: every one that this machine has
 --report DIR       where the HTML report and repro files go (default ${DEFAULT_REPORT})

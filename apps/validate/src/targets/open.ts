@@ -1,6 +1,6 @@
 /** Opens the targets a user named, those worth trying, or all. */
 
-import { closest } from '../cli/closest.ts';
+import { closest } from '@espalier/ir';
 import { UsageError } from '../errors.ts';
 import type { OpenTarget, TargetFamily } from './family.ts';
 

@@ -26,7 +26,7 @@ const refuse = (message: string, help: string): never => {
 export function nameOf(text: string, allowed: readonly string[] = []): Name {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(text))
     refuse(`\`${text}\` is not a name`, 'names are ASCII letters, digits and _');
-  if ((reserved as readonly string[]).includes(text) && !allowed.includes(text))
+  if (text === '__proto__' || ((reserved as readonly string[]).includes(text) && !allowed.includes(text)))
     refuse(`\`${text}\` is a reserved word`, 'choose another name');
   return { text, span: nowhere };
 }

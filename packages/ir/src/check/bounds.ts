@@ -202,7 +202,9 @@ function reportOutside(bounds: Bounds, tensor: TensorDecl, index: Expr, axis: nu
   bounds.problems.push(
     diagnostic('E304', index.span, `the index is ${range}, outside axis ${axis + 1} of \`${tensor.name}\`: ${valid}`, {
       labels: [{ span: tensor.span, text: `\`${tensor.name}\` has shape ${shape}` }],
-      help: overruns ? 'shorten the range, or guard the access with `if`' : null,
+      help: overruns
+        ? 'shorten the range, or guard the access with `if`'
+        : 'indices count from 0; make the axis longer, or the index smaller',
     }),
   );
 }

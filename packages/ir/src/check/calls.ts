@@ -9,6 +9,20 @@ import { op, toF32, toI32, toNumber, unify } from './make.ts';
 
 type Call = ExprSyntax & { readonly kind: 'call' };
 
+/** Functions that call functions, counted down to the primitives. The checker recurses through all of them. */
+const deepestCalls = 100;
+
+/** What other languages call the functions of this one. */
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  ['log', 'ln'],
+  ['pow', 'x ^ n'],
+  ['fabs', 'abs'],
+  ['float', 'f32'],
+  ['int', 'i32'],
+  ['maximum', 'max'],
+  ['minimum', 'min'],
+]);
+
 /** What a callee means: an option that names a function, or a function in sight. */
 function resolve(env: Env, e: Call): FunctionValue {
   const { context } = env;
@@ -38,16 +52,7 @@ function resolve(env: Env, e: Call): FunctionValue {
   if (later !== undefined && !env.inFunction) {
     fail(context, 'E106', span, `\`${text}\` is not a function`, { labels: [{ span: later, text: 'declared here' }] });
   }
-  const aka: Readonly<Record<string, string>> = {
-    log: 'ln',
-    pow: 'x ^ n',
-    fabs: 'abs',
-    float: 'f32',
-    int: 'i32',
-    maximum: 'max',
-    minimum: 'min',
-  };
-  const known = aka[text];
+  const known = elsewhere.get(text);
   const options = [...context.entries]
     .filter(([, o]) => o.kind === 'option' && o.value.kind === 'function')
     .map(([n]) => n);
@@ -113,6 +118,11 @@ function inline(env: Env, callee: FunctionValue & { readonly kind: 'function' },
     fail(context, 'E107', e.callee.span, `\`${name}\` calls itself`, {
       labels: [{ span: syntax.name.span, text: `\`${name}\` is defined here` }],
       help: 'functions are inlined, so they cannot recur; a walk is `descend`, a sum is `sum`',
+    });
+  }
+  if (context.calls.length >= deepestCalls) {
+    fail(context, 'E413', e.callee.span, `more than ${deepestCalls} calls stand inside one another here`, {
+      help: 'functions are inlined: call them one after another, in definitions of their own',
     });
   }
   const scope = new Map<string, Binding>(

@@ -35,7 +35,9 @@ function levelsOf(env: Env, e: DescendSyntax): Size {
     );
   }
   if (value !== null && value > mostLevels)
-    fail(context, 'E305', e.levels.span, `${value} levels; a walk has at most ${mostLevels}`);
+    fail(context, 'E305', e.levels.span, `${value} levels; a walk has at most ${mostLevels}`, {
+      help: 'a tree of so many nodes has far fewer levels: its depth is meant',
+    });
   return levels;
 }
 

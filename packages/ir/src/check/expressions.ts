@@ -288,7 +288,7 @@ function elaborateBinary(env: Env, e: ExprSyntax & { readonly kind: 'binary' }):
   if (e.op === '//' || e.op === '%') return divideWhole(env, e, toNumber(left), toNumber(right));
   if (e.op === '/') {
     if (right.kind === 'literal' && right.value === 0 && e.right.kind === 'number') {
-      fail(env.context, 'E407', e.right.span, 'this divides by zero');
+      fail(env.context, 'E407', e.right.span, 'this divides by zero', { help: 'divide by another number' });
     }
     return keep(env, op('div', [toF32(left), toF32(right)], 'f32', e.span), e.span);
   }
@@ -339,8 +339,11 @@ function divideWhole(env: Env, e: ExprSyntax & { readonly kind: 'binary' }, left
   }
   const value = Sizes.constantOf(divisor);
   if (value !== null && value < 0)
-    fail(context, 'E406', e.right.span, `the divisor of \`${e.op}\` is ${value}; it must be above 0`);
-  if (value === 0 && e.right.kind === 'number') fail(context, 'E407', e.right.span, 'this divides by zero');
+    fail(context, 'E406', e.right.span, `the divisor of \`${e.op}\` is ${value}; it must be above 0`, {
+      help: '`floor(a / b)` divides by anything',
+    });
+  if (value === 0 && e.right.kind === 'number')
+    fail(context, 'E407', e.right.span, 'this divides by zero', { help: 'divide by another number' });
   return keep(env, op(e.op === '//' ? 'floordiv' : 'mod', [left, right], 'i32', e.span), e.span);
 }
 

@@ -215,7 +215,10 @@ function defaultOf(context: Context, functions: FunctionTable, syntax: Declarati
   settleRanges(context, before);
   const value = built ?? silently();
   const readsTensor = (e: Expr): boolean => e.kind === 'access' || childrenOf(e).some(readsTensor);
-  if (readsTensor(value)) fail(context, 'E411', written.span, `the default of \`${syntax.name.text}\` reads a tensor`);
+  if (readsTensor(value))
+    fail(context, 'E411', written.span, `the default of \`${syntax.name.text}\` reads a tensor`, {
+      help: 'a default is made of numbers, sizes and options',
+    });
   if (storage === 'f32' || storage === 'f16') return toF32(value);
   const whole = toNumber(value);
   if (whole.type === 'i32') return whole;

@@ -29,6 +29,7 @@ function duplicate(context: Context, name: string, span: Span): boolean {
   if (before === undefined) return false;
   report(context, 'E105', span, `the parameter \`${name}\` stands here twice`, {
     labels: [{ span: before.span, text: 'first here' }],
+    help: 'remove one, or give it another name',
   });
   return true;
 }
@@ -116,7 +117,9 @@ function optionValue(
       if (given === undefined) return { kind: 'number', value: written.value, type: written.type };
       if (typeof given !== 'number') return wrong('a number');
       if (!Number.isFinite(Math.fround(given))) {
-        return fail(context, 'E005', option.span, `the option \`${name}\` is ${given}, which f32 cannot hold`);
+        return fail(context, 'E005', option.span, `the option \`${name}\` is ${given}, which f32 cannot hold`, {
+          help: 'give a finite number',
+        });
       }
       const whole = Number.isInteger(given) && Math.abs(given) <= largestSize;
       return { kind: 'number', value: given, type: written.type === 'i32' && whole ? 'i32' : 'f32' };

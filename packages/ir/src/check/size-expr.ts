@@ -104,7 +104,9 @@ export function sizeOf(context: Context, e: ExprSyntax): Size {
   switch (e.kind) {
     case 'number':
       if (e.type === 'f32')
-        fail(context, 'E306', e.span, `a size is a whole number, not ${printNumber(e.value, e.type)}`);
+        fail(context, 'E306', e.span, `a size is a whole number, not ${printNumber(e.value, e.type)}`, {
+          help: 'write a whole number; sizes are divided with `//`',
+        });
       return Sizes.constant(e.value);
     case 'name': {
       const entry = context.entries.get(e.name);
@@ -166,6 +168,8 @@ export function extentOf(context: Context, e: ExprSyntax): Size {
   const size = sizeOf(context, e);
   const value = Sizes.constantOf(size);
   if (value !== null && value < 0)
-    fail(context, 'E305', e.span, `\`${printExpr(e)}\` is ${value}; a size is 0 or more`);
+    fail(context, 'E305', e.span, `\`${printExpr(e)}\` is ${value}; a size is 0 or more`, {
+      help: 'give larger values to what it is made of',
+    });
   return size;
 }

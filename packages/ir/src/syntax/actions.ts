@@ -29,6 +29,16 @@ const smallestF32 = 7.006492321624085e-46;
 
 const storages = ['f32', 'f16', 'i32', 'i8'] as const;
 const isStorage = (text: string): text is StorageType => (storages as readonly string[]).includes(text);
+/** What other languages call them. */
+const elsewhere: ReadonlyMap<string, StorageType> = new Map([
+  ['float', 'f32'],
+  ['float32', 'f32'],
+  ['half', 'f16'],
+  ['float16', 'f16'],
+  ['int', 'i32'],
+  ['int32', 'i32'],
+  ['int8', 'i8'],
+]);
 
 type Step =
   | { readonly kind: 'yield'; readonly value: ExprSyntax; readonly span: Span }
@@ -191,16 +201,7 @@ export function addActions(semantics: Semantics, context: { readonly current: Bu
       const written = only(storage);
       const type = written === undefined ? null : nameOf(written);
       if (type !== null && !isStorage(type.text)) {
-        const aka: Readonly<Record<string, string>> = {
-          float: 'f32',
-          float32: 'f32',
-          half: 'f16',
-          float16: 'f16',
-          int: 'i32',
-          int32: 'i32',
-          int8: 'i8',
-        };
-        const meant = aka[type.text];
+        const meant = elsewhere.get(type.text);
         const help = meant === undefined ? `storage types are ${storages.join(', ')}` : `did you mean \`${meant}\`?`;
         report(diagnostic('E414', type.span, `\`${type.text}\` is no storage type`, { help }));
       }
@@ -281,6 +282,7 @@ export function addActions(semantics: Semantics, context: { readonly current: Bu
       report(
         diagnostic('E007', again.span, 'a level steps once', {
           labels: [{ span: next.span, text: 'it already steps here' }],
+          help: `choose in one step: \`${node.text} <- if … then … else …\``,
         }),
       );
     } else {

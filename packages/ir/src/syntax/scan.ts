@@ -49,7 +49,7 @@ export interface Scan {
   readonly problems: readonly Diagnostic[];
 }
 
-const isAllowed = (c: string): boolean => /[A-Za-z0-9_\s+\-*/%^=<>!(){}[\],;:.]/.test(c);
+const isAllowed = (c: string): boolean => /[A-Za-z0-9_ \t\r\n\v\f+\-*/%^=<>!(){}[\],;:.]/.test(c);
 
 /** Reads a text once. A byte order mark at the start is space. */
 export function scan(source: Source): Scan {
@@ -84,9 +84,11 @@ export function scan(source: Source): Scan {
       foreign++;
       // `&&` is one mistake, not two.
       const doubled = (c === '&' || c === '|') && text[i + 1] === c;
-      const instead = meant[c];
+      const instead = /\s/.test(c) ? 'an ordinary space' : meant[c];
       if (foreign <= reportedCharacters) {
-        const shown = /\p{C}/u.test(c) ? `U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}` : c;
+        const shown = /[\p{C}\p{Z}]/u.test(c)
+          ? `U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
+          : c;
         problems.push(
           diagnostic('E001', at(i, doubled ? 2 : c.length), `\`${doubled ? c + c : shown}\` has no meaning here`, {
             help: instead === undefined ? 'names are ASCII letters, digits and _' : `write \`${instead}\``,
@@ -135,6 +137,14 @@ export function scan(source: Source): Scan {
     out += isMark ? ' ' : c;
     i += c.length;
   }
+  // What is named is kept in objects by its name, and JavaScript's take this one for something else.
+  const unusable = out.search(/\b__proto__\b/);
+  if (unusable >= 0)
+    problems.push(
+      diagnostic('E008', at(unusable, '__proto__'.length), '`__proto__` cannot be a name', {
+        help: 'choose another name',
+      }),
+    );
   const last = open.at(-1);
   if (last !== undefined && problems.length === 0) {
     problems.push(

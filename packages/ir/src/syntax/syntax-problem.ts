@@ -89,6 +89,10 @@ function hint(code: string, at: number, token: string, expected: readonly string
     const meant = closest(word, ['let', 'input', 'weight', 'output']);
     if (meant !== null) return `did you mean \`${meant}\` instead of \`${word}\`?`;
   }
+  if (expected.length === 1 && expected[0] === '`=`' && (token === ')' || token === ','))
+    return 'an option has a default: `name = value`';
+  if (expected.includes('`:`') && expected.includes('`in`'))
+    return 'the body of a reduction follows a colon: `sum i: x[i]`';
   if (expected.includes('`else`')) return 'every `if` has an `else`: it is a value';
   if (/^\d+[A-Za-z]/.test(token)) return `write \`${token.replace(/^(\d+)/, '$1 * ')}\` to multiply`;
   if (token === '.' || /^\.\d/.test(token + after)) return 'a number begins with a digit: `0.5`';

@@ -102,11 +102,23 @@ async function copyNode(to: string): Promise<void> {
   await run(to, ['--version']);
 }
 
+const USAGE = `usage: pnpm certify:bundle [FOLDER]
+
+Makes espalier-certify/ and espalier-certify.tar.xz in FOLDER (tools/certify/dist unless told), to be carried to a machine with a
+GPU and no network. What FOLDER has under these names is replaced. Needs nvcc, and takes some minutes.
+`;
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const { archive, bytes } = await makeBundle({
-    output: process.argv[2] ?? fileURLToPath(new URL('../../dist', import.meta.url)),
-    print,
-  });
-  print(`${archive}: ${(bytes / 1e6).toFixed(1)} MB`);
+  const given = process.argv.slice(2).filter((word, i) => i > 0 || word !== '--');
+  const [output = fileURLToPath(new URL('../../dist', import.meta.url))] = given;
+  if (given.some((word) => word === '--help' || word === '-h')) process.stdout.write(USAGE);
+  else if (given.length > 1 || output.startsWith('-') || output === '') {
+    // A folder called "--help" is nobody's wish.
+    process.stderr.write(USAGE);
+    process.exitCode = 2;
+  } else {
+    const { archive, bytes } = await makeBundle({ output, print });
+    print(`${archive}: ${(bytes / 1e6).toFixed(1)} MB`);
+  }
 }

@@ -2,6 +2,7 @@
 import type { SizeExpr } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import type { Kernel } from '../../kernel-ir/types.ts';
+import { limitDepth } from '../../passes/limit-depth.ts';
 import { scratchOf, spill } from '../../passes/spill.ts';
 import { type LaneMachine, laneSchedule, runSteps, spreadSchedule } from '../../schedule/auto-lanes.ts';
 import { laneVariants } from '../../schedule/lane-variants.ts';
@@ -46,6 +47,7 @@ export const cuda: Target = {
     { name: 'cuda-spill', run: (kernel) => spill(kernel, PRIVATE_BYTES) },
     { name: 'cuda-rounds', run: countRounds },
     { name: 'cuda-collectives', run: nameCollectives },
+    { name: 'cuda-depth', run: limitDepth },
     { name: 'cuda-limits', run: checkLimits },
   ],
   print: printModule,

@@ -3,12 +3,14 @@ import { groupedWalk } from '../../lower/grouped-walk.ts';
 import { columnsOf, type RowsUnit, sharesAlongRows, walks } from '../../lower/partition.ts';
 import { nodesAfter } from '../../lower/reachable.ts';
 import { hoist } from '../../passes/hoist.ts';
+import { limitDepth } from '../../passes/limit-depth.ts';
 import { share } from '../../passes/share.ts';
 import { contractSchedule, defaultSchedule } from '../../schedule/auto.ts';
 import type { Form, Target, Variant } from '../../target.ts';
 import { assemble } from './assemble.ts';
 import { FEW_ROWS, FEW_WIDENING_ROWS, machineOf, type WasmMachine, wasmDefaults } from './capabilities.ts';
 import { addressBytes, scratchSize } from './legalise/addresses.ts';
+import { checkBlocks } from './legalise/blocks.ts';
 import { loadConstants } from './legalise/constants.ts';
 import { widenHalves } from './legalise/halves.ts';
 import { legaliseOperations } from './legalise/operations.ts';
@@ -17,6 +19,9 @@ import { pairRounding } from './legalise/pair-rounding.ts';
 import { pairStores } from './legalise/pair-stores.ts';
 import { printModule } from './print.ts';
 
+export { WasmRefusal } from './errors.ts';
+
+/** WebAssembly. Legalise throws WasmRefusal. */
 export const wasm: Target = {
   name: 'wasm',
   extension: 'wat',
@@ -65,6 +70,7 @@ export const wasm: Target = {
     { name: 'wasm-hoist', run: hoist },
     { name: 'wasm-share', run: share },
     ...(capabilities['simd-256'] === true ? [{ name: 'wasm-pair-stores', run: pairStores }] : []),
+    { name: 'wasm-depth', run: (kernel) => limitDepth(checkBlocks(kernel)) },
   ],
   print: printModule,
   scratch: scratchSize,

@@ -3,6 +3,7 @@ import type { SizeExpr } from '@espalier/artefact';
 import { Sizes } from '@espalier/ir';
 import type { Kernel } from '../../kernel-ir/types.ts';
 import { hoist } from '../../passes/hoist.ts';
+import { limitDepth } from '../../passes/limit-depth.ts';
 import { share } from '../../passes/share.ts';
 import { scratchOf, spill } from '../../passes/spill.ts';
 import { type LaneMachine, laneSchedule, spreadSchedule } from '../../schedule/auto-lanes.ts';
@@ -53,6 +54,7 @@ export const wgsl: Target = {
     { name: 'wgsl-hoist', run: hoist },
     { name: 'wgsl-share', run: share },
     { name: 'wgsl-copies', run: forwardCopies },
+    { name: 'wgsl-depth', run: limitDepth },
   ],
   print: printModule,
   scratch: scratchBytes,

@@ -23,7 +23,9 @@ function foldLanes(e: Extract<Expr, { kind: 'fold' }>, bind: Bind): Expr {
     if (lanes.length === 1) return k.extract(value, lanes[0] as number);
     const even = lanes.filter((_, i) => i % 2 === 0);
     const odd = lanes.filter((_, i) => i % 2 === 1);
-    return bind('half', k.op(e.op, halves(even), halves(odd)));
+    const both = k.op(e.op, halves(even), halves(odd));
+    // Integers have no instruction for the larger of two, as they have none elsewhere.
+    return bind('half', both.kind === 'op' ? legaliseOp(both, bind) : both);
   };
   return halves(Array.from({ length: e.value.type.lanes }, (_, i) => i));
 }
