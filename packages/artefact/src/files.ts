@@ -52,7 +52,7 @@ export function parseManifest(json: string): Manifest {
   if (crc !== undefined && crc !== crcOf(manifest))
     throw new ArtefactError(
       'A006',
-      `the manifest of ${manifest.name} was changed after it was written; compile the layer again, or restore the files that were written together`,
+      `the manifest of ${manifest.name} was changed after it was written; compile the layer again`,
     );
   return manifest;
 }

@@ -60,9 +60,6 @@ const graphShape = fields({
   artefacts: list(fields({ source: text })),
 });
 
-/** Throws ArtefactError A003 with the first field of `value` that no compiled graph has so; manifests are looked at when they are loaded. */
-export const checkGraphFields = (value: unknown): void => graphShape(value, '');
-
 /**
  * Reads what `encodeGraph` wrote. The binaries are copies, so `bytes` may be let go. Throws ArtefactError A005 (no graph
  * file, cut short, unknown version), A006 (bytes changed), A001 to A003 (JSON inside).
@@ -84,7 +81,7 @@ export function decodeGraph(bytes: Uint8Array): CompiledGraph {
     throw new ArtefactError('A006', 'the graph file was cut short or changed after it was written; fetch it again');
   const json = new TextDecoder().decode(bytes.slice(HEADER_BYTES, HEADER_BYTES + jsonLength));
   const value = parseJson(json, 'the graph');
-  checkGraphFields(value);
+  graphShape(value, '');
   const graph = value as CompiledGraph;
   const artefacts = graph.artefacts.map((entry, i): Artefact => {
     const manifest = checkManifest(entry.manifest);

@@ -2,14 +2,7 @@
  * Checks that the steps of a compiled graph fit together, before anything is loaded: names, element types, and that every
  * tensor is written once and before it is read. What depends on dims (element counts) is checked when they are known.
  */
-import {
-  type Artefact,
-  type Binding,
-  type CompiledGraph,
-  checkGraphFields,
-  type PlanStep,
-  type PlanTensor,
-} from '@espalier/artefact';
+import type { Artefact, Binding, CompiledGraph, PlanStep, PlanTensor } from '@espalier/artefact';
 import { RuntimeError } from './errors.ts';
 
 const broken = (graph: CompiledGraph, message: string): RuntimeError =>
@@ -22,9 +15,8 @@ export function artefactOf(graph: CompiledGraph, step: PlanStep): Artefact {
   return artefact;
 }
 
-/** Throws RuntimeError R014 with the first thing that does not fit, or ArtefactError A003 for what is no graph. */
+/** Throws RuntimeError R014 with the first thing that does not fit. */
 export function checkGraph(graph: CompiledGraph): void {
-  checkGraphFields(graph);
   const tensors = new Map<string, PlanTensor>();
   for (const tensor of graph.tensors) {
     if (tensors.has(tensor.name)) throw broken(graph, `tensor ${tensor.name} is declared twice`);

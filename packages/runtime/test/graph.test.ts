@@ -415,22 +415,6 @@ describe('refuses', () => {
     );
   });
 
-  it.each<[string, unknown, string]>([
-    ['nothing', undefined, 'the value is missing, expected an object'],
-    ['no inputs', { ...good, inputs: undefined }, 'inputs is missing, expected a list'],
-    ['a tensor without a shape', { ...good, tensors: [{ name: 'x', storage: 'f32' }] }, 'tensors[0].shape is missing'],
-    [
-      'a size that is none',
-      { ...good, tensors: [{ name: 'x', storage: 'f32', shape: [{}] }] },
-      'tensors[0].shape[0] is {}',
-    ],
-    ['a step without weights', { ...good, steps: [{ ...first, weights: undefined }] }, 'steps[0].weights is missing'],
-  ])('what is no graph: %s', async (_, graph, message) => {
-    const text = (await failure(loadGraph(device, graph as CompiledGraph, weightsOf(1)))).message;
-    expect(text).toContain(`A003: ${message}`);
-    expect(text).toContain('was it written by this compiler?');
-  });
-
   it('a graph whose element counts do not fit', async () => {
     const wide = { ...good, tensors: good.tensors.map((t) => (t.name === 'b0' ? { ...t, shape: ['B', 'S', 4] } : t)) };
     using graph = await loadGraph(device, wide, weightsOf(1));
