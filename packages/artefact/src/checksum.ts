@@ -1,4 +1,7 @@
-/** SHA-256 of an artefact's code, the same in Node and in browsers: what the compiler writes and a runtime compares. */
+/**
+ * SHA-256 of an artefact's code, the same in Node and in browsers: what the compiler writes and a runtime compares. And CRC-32, which
+ * notices damage of graph files and manifests at once.
+ */
 import { ArtefactError } from './errors.ts';
 import type { Artefact } from './manifest.ts';
 
@@ -17,6 +20,19 @@ export async function sha256Hex(bytes: Uint8Array | string): Promise<string> {
   const plain = (data.buffer instanceof ArrayBuffer ? data : data.slice()) as Uint8Array<ArrayBuffer>;
   const digest = await crypto.subtle.digest('SHA-256', plain);
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
+  let c = n;
+  for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
+  return c;
+});
+
+/** CRC-32 as in zip and PNG. */
+export function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8);
+  return (crc ^ 0xffffffff) >>> 0;
 }
 
 /** Compares an artefact's code (its binary, or else its source) with its manifest's checksum. Throws ArtefactError A007 where they differ. */

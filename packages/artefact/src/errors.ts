@@ -7,7 +7,7 @@ export const artefactErrorCodes = {
   A003: 'a field of a manifest or graph is missing or of the wrong shape',
   A004: 'a file of a saved artefact is missing',
   A005: 'not a graph file, cut short, or of an unknown version',
-  A006: 'a graph file was changed after it was written',
+  A006: 'a graph file or a manifest was changed after it was written',
   A007: 'the code does not match the checksum in the manifest',
   A008: 'the artefact is for another target',
   A009: 'the artefact needs a capability that the device lacks',

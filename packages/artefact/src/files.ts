@@ -1,7 +1,9 @@
 /**
  * A saved artefact: `NAME.manifest.json`, `NAME.wasm` or `NAME.ptx` (where the target has a binary) and the source in the target's
- * own language. Only names and contents are made here; writing them is the caller's, since a browser has no files.
+ * own language. Only names and contents are made here; writing them is the caller's, since a browser has no files. The manifest's file
+ * ends in a field `crc`, the CRC-32 of the others, so that no number in it is changed by hand unnoticed; files without it are taken too.
  */
+import { crc32 } from './checksum.ts';
 import { ArtefactError } from './errors.ts';
 import type { Artefact, Manifest } from './manifest.ts';
 import { checkManifest, parseJson } from './validate.ts';
@@ -31,15 +33,29 @@ export function artefactFiles(artefact: Artefact): readonly ArtefactFile[] {
   const { manifest, source, binary } = artefact;
   const stem = fileStem(manifest.name);
   const files: ArtefactFile[] = [
-    { path: `${stem}.manifest.json`, content: `${JSON.stringify(manifest, null, 2)}\n` },
+    {
+      path: `${stem}.manifest.json`,
+      content: `${JSON.stringify({ ...manifest, crc: crcOf(manifest) }, null, 2)}\n`,
+    },
     { path: `${stem}.${sourceExtension[familyOf(manifest)] ?? 'txt'}`, content: source },
   ];
   if (binary) files.splice(1, 0, { path: `${stem}.${binaryOf(manifest)}`, content: binary });
   return files;
 }
 
-/** Reads a saved manifest. Throws ArtefactError A001 (not JSON), A002 (version) or A003 (shape). */
-export const parseManifest = (json: string): Manifest => checkManifest(parseJson(json, 'the manifest'));
+const crcOf = (manifest: Manifest): number => crc32(new TextEncoder().encode(JSON.stringify(manifest)));
+
+/** Reads a saved manifest. Throws ArtefactError A001 (not JSON), A002 (version), A003 (shape) or A006 (changed). */
+export function parseManifest(json: string): Manifest {
+  const saved: Manifest & { readonly crc?: number } = checkManifest(parseJson(json, 'the manifest'));
+  const { crc, ...manifest } = saved;
+  if (crc !== undefined && crc !== crcOf(manifest))
+    throw new ArtefactError(
+      'A006',
+      `the manifest of ${manifest.name} was changed after it was written; compile the layer again`,
+    );
+  return manifest;
+}
 
 /**
  * An artefact from its files; paths may have folders, other files are ignored. A lost source is no obstacle where a binary

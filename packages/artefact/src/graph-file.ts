@@ -3,6 +3,7 @@
  * the JSON, JSON, then the binaries back to back. Numbers are little-endian u32. JSON keys are sorted, so equal graphs
  * give equal bytes whatever built them.
  */
+import { crc32 } from './checksum.ts';
 import { ArtefactError } from './errors.ts';
 import type { CompiledGraph } from './graph.ts';
 import type { Artefact } from './manifest.ts';
@@ -11,18 +12,6 @@ import { checkManifest, fields, integer, list, oneOf, parseJson, size, table, te
 const MAGIC = 'ESPALIER';
 const FORMAT_VERSION = 1;
 const HEADER_BYTES = MAGIC.length + 12;
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c;
-});
-
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
-}
 
 const sorted = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(sorted);
@@ -103,7 +92,8 @@ export function decodeGraph(bytes: Uint8Array): CompiledGraph {
     const start = HEADER_BYTES + jsonLength + offset;
     if (start + length > bytes.length)
       throw new ArtefactError('A005', `the binary of ${manifest.name} lies outside the graph file; fetch it again`);
-    return { manifest, source: entry.source, binary: bytes.slice(start, start + length) };
+    // A Node Buffer's own slice would not copy.
+    return { manifest, source: entry.source, binary: new Uint8Array(bytes.subarray(start, start + length)) };
   });
   for (const step of graph.steps)
     if (step.artefact >= artefacts.length)

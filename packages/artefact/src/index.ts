@@ -1,5 +1,5 @@
 /** What the compiler hands to a runtime. No dependency, no code beyond reading it. */
-export * from './checksum.ts';
+export { sha256Hex, verifyChecksum } from './checksum.ts';
 export * from './errors.ts';
 export * from './files.ts';
 export * from './graph.ts';

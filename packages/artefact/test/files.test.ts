@@ -118,6 +118,31 @@ describe('files of an artefact', () => {
   });
 });
 
+describe('a saved manifest', () => {
+  const saved = String(artefactFiles(artefact)[0]?.content);
+
+  it('is refused when anything in it was changed, whatever it still looks like', () => {
+    for (const [from, to] of [
+      [`"name": ${JSON.stringify(manifest.name)}`, '"name": "another"'],
+      [/"grid": /, '"grid": 1, "was": '],
+      [/"scratch": \d+/, '"scratch": 4096'],
+      [/"crc": \d/, '"crc": 1'],
+    ] as const) {
+      const changed = saved.replace(from, to);
+      expect(changed).not.toBe(saved);
+      expect(
+        codeOf(() => parseManifest(changed)),
+        to,
+      ).toBe('A006');
+    }
+  });
+
+  it('may be laid out anew, and is taken as an older release wrote it', () => {
+    expect(parseManifest(JSON.stringify(JSON.parse(saved)))).toEqual(manifest);
+    expect(parseManifest(JSON.stringify(manifest))).toEqual(manifest);
+  });
+});
+
 describe('parseManifest', () => {
   const changed = (change: (m: Record<string, unknown>) => void): string => {
     const copy = structuredClone(manifest) as unknown as Record<string, unknown>;
@@ -215,6 +240,12 @@ describe('graph files', () => {
     const decoded = decodeGraph(bytes);
     bytes.fill(0);
     expect(decoded).toEqual(graph);
+    // As Node reads files: what it calls slice would not copy.
+    const buffer = Buffer.from(encodeGraph(graph));
+    const { binary } = decodeGraph(buffer).artefacts[0] ?? {};
+    buffer.fill(0);
+    expect(binary).toEqual(artefact.binary);
+    expect(binary).not.toBeInstanceOf(Buffer);
   });
 
   it('are refused when cut short anywhere', () => {

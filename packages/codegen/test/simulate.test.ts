@@ -270,6 +270,27 @@ describe('races', () => {
     expect(only(planted, { strict: true })).toMatchObject({ kind: 'race', lanes: [1], other: { lane: 0 } });
   });
 
+  it('another value than lanes have stored side by side, though the last of them stores it', () => {
+    const twice = (buffer: string, index: Expr): readonly Stmt[] => [
+      put(buffer, [index], k.f32(5)),
+      when(k.op('eq', lane, n(THREADS - 1)), put(buffer, [index], k.f32(6))),
+    ];
+    expect(only(kernel(twice('y', name('group'))))).toMatchObject({ kind: 'race', buffer: 'y', lanes: [THREADS - 1] });
+    const ended = [...twice('tile', n(0)), barrier, put('y', [own], at('tile', n(0)))];
+    expect(only(kernel(ended, [tile()]))).toMatchObject({ kind: 'race', buffer: 'tile', lanes: [THREADS - 1] });
+    const apart = [put('tile', [n(0)], k.f32(5)), barrier, ...twice('tile', n(0)).slice(1), barrier];
+    expect(findingsOf(kernel([...apart, put('y', [own], at('tile', n(0)))], [tile()]))).toEqual([]);
+  });
+
+  it('none between lanes whose values are the same once they are stored', () => {
+    for (const storage of ['f16', 'i8'] as const) {
+      const memory = h.buffer('tile', [THREADS], 'workgroup', 'read_write', { storage });
+      const value = storage === 'f16' ? k.f32(0.1) : n(300);
+      const seen = storage === 'f16' ? at('tile', n(0)) : k.op('to_f32', h.integerAt('tile', n(0)));
+      expect(findingsOf(kernel([put('tile', [n(0)], value), barrier, put('y', [own], seen)], [memory]))).toEqual([]);
+    }
+  });
+
   it('grid steps, which any number of threads may split', () => {
     const planted: Kernel = {
       name: 'k0',

@@ -240,6 +240,9 @@ describe('tokenizer_config.json', () => {
 });
 
 describe('broken files', () => {
+  const template = (single: unknown) => ({ type: 'TemplateProcessing', single, pair: [], special_tokens: {} });
+  const special = (piece: unknown) => ({ SpecialToken: piece });
+
   it.each<[string, Parameters<typeof createTokenizer>[0]]>([
     ['tokenizer.json a list', { tokenizerJson: [] }],
     ['tokenizer.json empty', { tokenizerJson: {} }],
@@ -258,10 +261,26 @@ describe('broken files', () => {
     ['a config that is no object', { vocabTxt, tokenizerConfig: 3 }],
     ['casing that is no truth value', { vocabTxt, tokenizerConfig: { do_lower_case: 'yes' } }],
     ['a special token that is a number', { vocabTxt, tokenizerConfig: { cls_token: 3 } }],
+    ['a post-processor that is a list', { tokenizerJson: { ...tokenizerJson, post_processor: template([3]) } }],
+    ['a post-processor without pieces', { tokenizerJson: { ...tokenizerJson, post_processor: template(undefined) } }],
+    ['a post-processor of no token', { tokenizerJson: { ...tokenizerJson, post_processor: template([special({})]) } }],
+    [
+      'a post-processor of an unknown token',
+      { tokenizerJson: { ...tokenizerJson, post_processor: template([special({ id: '<s>', type_id: 0 })]) } },
+    ],
     ['a vocabulary without [CLS]', { vocabTxt: '[PAD]\n[UNK]\n[SEP]\n[MASK]\n' }],
     ['an empty vocabulary', { vocabTxt: '' }],
   ])('%s', async (_, contents) => {
     expect((await caught('M031', () => createTokenizer({ ...contents, file: 'here' }))).file).toBe('here');
+  });
+
+  it('what a post-processor lacks for pairs, where pairs are asked for', async () => {
+    const { post_processor: whole } = tokenizerJson as { post_processor: Record<string, unknown> };
+    const { encode } = createTokenizer({
+      tokenizerJson: { ...tokenizerJson, post_processor: { ...whole, pair: null } },
+    });
+    expect(encode(['the']).tokens).toEqual([['[CLS]', 'the', '[SEP]']]);
+    await caught('M031', () => encode(['the'], { pairs: ['the'] }));
   });
 
   it('nothing at all, or bad JSON, or no UTF-8', async () => {

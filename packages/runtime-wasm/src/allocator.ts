@@ -91,7 +91,7 @@ export class Allocator {
       used: this.#used,
       free: sizes.reduce((a, b) => a + b, 0),
       spans: this.#sizes.size,
-      largestFree: sizes.reduce((a, b) => Math.max(a, b), 0),
+      largestFree: Math.max(0, ...sizes),
     };
   }
 

@@ -46,11 +46,8 @@ export class WasmBuffer implements DeviceBuffer {
   async read(byteOffset = 0, byteLength = this.byteLength - byteOffset): Promise<Uint8Array<ArrayBuffer>> {
     this.#check(byteOffset, byteLength);
     await this.#host.idle;
-    this.#check(byteOffset, byteLength);
-    const start = this.address + byteOffset;
-    const copy = new Uint8Array(byteLength);
-    copy.set(this.#host.memory.bytes.subarray(start, start + byteLength));
-    return copy;
+    // A slice is never shared memory.
+    return this.view(byteOffset, byteLength).slice() as Uint8Array<ArrayBuffer>;
   }
 
   view(byteOffset = 0, byteLength = this.byteLength - byteOffset): Uint8Array {

@@ -20,7 +20,8 @@ function makeMemory(maximum: number, shared: boolean): { readonly memory: WasmMe
       const memory = new (engine().Memory)({ initial, maximum: pages, ...(shared ? { shared } : {}) });
       return { memory, maximum: pages };
     } catch (cause) {
-      if (pages / 2 < Math.max(initial, 1024))
+      // Turned about for what is no number, which halving would never end.
+      if (!(pages / 2 >= Math.max(initial, 1024)))
         throw new RuntimeError(
           'R020',
           `the engine reserves no memory of ${megabytes(pages * PAGE)}; dispose of other devices, or give a smaller maximumBytes`,

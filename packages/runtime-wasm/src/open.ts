@@ -63,7 +63,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<WasmDevice> {
   const narrow = options.wide ? (await import('./wide.ts')).turnWideOn() : undefined;
   if (options.wide === true && narrow !== undefined)
     throw new RuntimeError('R023', `${narrow}; open the device with wide: 'auto' or without it`);
-  const wide = options.wide !== undefined && options.wide !== false && narrow === undefined;
+  const wide = Boolean(options.wide) && narrow === undefined;
   const simd = `${relaxed ? 'relaxed SIMD' : 'plain SIMD'}${wide ? ', 256-bit' : ''}`;
   const info: DeviceInfo = {
     target: 'wasm',
@@ -74,8 +74,8 @@ export async function openWasm(options: WasmOptions = {}): Promise<WasmDevice> {
       'simd-256': wide,
       threads,
       'shared-memory': shared,
-      ...(refusal === undefined ? {} : { 'threads-refused': refusal }),
-      ...(narrow === undefined ? {} : { 'simd-256-refused': narrow }),
+      ...(refusal !== undefined && { 'threads-refused': refusal }),
+      ...(narrow !== undefined && { 'simd-256-refused': narrow }),
     },
   };
   const memory = new DeviceMemory({ shared, maximumBytes: options.maximumBytes ?? 2 ** 32 });

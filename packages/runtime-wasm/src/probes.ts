@@ -35,15 +35,16 @@ export function supports(feature: Feature): boolean {
   }
 }
 
+const HEADERS = 'Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
+
 /** Why memory cannot be shared among threads here; undefined when it can. Observed by making some. */
 export function sharedMemoryRefusal(): string | undefined {
-  if (typeof SharedArrayBuffer === 'undefined')
-    return 'SharedArrayBuffer is hidden; a page gets it by the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
+  if (typeof SharedArrayBuffer === 'undefined') return `SharedArrayBuffer is hidden; send ${HEADERS}`;
   if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false)
-    return 'the page is not cross-origin isolated; send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
+    return `the page is not cross-origin isolated; send ${HEADERS}`;
   try {
     const { buffer } = new (engine().Memory)({ initial: 1, maximum: 1, shared: true });
-    return buffer instanceof SharedArrayBuffer ? undefined : 'the engine ignores the request for shared memory';
+    return buffer instanceof SharedArrayBuffer ? undefined : 'the engine refuses shared memory';
   } catch (error) {
     return `the engine refuses shared memory (${(error as Error).message})`;
   }

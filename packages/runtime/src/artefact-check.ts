@@ -1,9 +1,9 @@
 /** What every runtime asks of an artefact before it looks at its code. */
-import { ArtefactError, MANIFEST_VERSION, type Manifest } from '@espalier/artefact';
+import { ArtefactError, checkManifest, type Manifest } from '@espalier/artefact';
 
 /**
- * Throws ArtefactError A008 (compiled for another target) or A002 (a manifest of another version) unless a device that runs
- * artefacts of `target` can read the manifest. `way` is how to get one that it can.
+ * Throws ArtefactError A008 (compiled for another target), A002 (a manifest of another version) or A003 (no manifest) unless a device
+ * that runs artefacts of `target` can read the manifest. `way` is how to get one that it can.
  */
 export function checkCompiledFor(target: string, manifest: Manifest, way = `compile it for ${target}`): void {
   if (manifest.target !== target)
@@ -11,9 +11,5 @@ export function checkCompiledFor(target: string, manifest: Manifest, way = `comp
       'A008',
       `${manifest.name} was compiled for ${manifest.target}, this device runs ${target}; ${way}`,
     );
-  if (manifest.version !== MANIFEST_VERSION)
-    throw new ArtefactError(
-      'A002',
-      `this runtime reads manifests of version ${MANIFEST_VERSION}, ${manifest.name} has version ${manifest.version}; use compiler and runtime of one release`,
-    );
+  checkManifest(manifest);
 }

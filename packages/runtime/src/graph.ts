@@ -2,7 +2,7 @@
  * A compiled graph on a device: artefacts loaded once, weights uploaded once, and for each set of dims that is used an
  * arena and a prepared submission, kept for the next call. The device may be any that keeps the contract.
  */
-import type { CompiledGraph, DimValues } from '@espalier/artefact';
+import type { CompiledGraph, DimValues, WeightData } from '@espalier/artefact';
 import type { Device, DeviceBuffer, DeviceLaunch, Program, Submission } from './contract.ts';
 import { type DimSource, inferDims } from './dims.ts';
 import { RuntimeError } from './errors.ts';
@@ -15,6 +15,7 @@ import {
   type HostTensor,
   type InputTensor,
   inputParts,
+  kindOf,
   storageOf,
   type WeightSource,
   type WeightTensor,
@@ -94,10 +95,11 @@ export class GraphInstance implements Disposable {
       const inputs = collectInputs(this.compiled, call.inputs);
       const dims = inferDims(this.compiled.dims, inputs, call.dims);
       const keep = call.keep === 'all' ? writtenTensors(this.compiled) : [...new Set(call.keep ?? [])];
+      const data = inputs.map((input) => this.#apart(input.data));
       const prepared = await this.#prepare(dims, keep);
-      for (const input of inputs) {
+      for (const [i, input] of inputs.entries()) {
         const place = prepared.plan.tensors.get(input.name);
-        if (place && input.length > 0) prepared.arenas[place.buffer]?.write(input.data, place.byteOffset);
+        if (place && input.length > 0) prepared.arenas[place.buffer]?.write(data[i] as WeightData, place.byteOffset);
       }
       return await runAndRead(prepared, new Set([...this.compiled.outputs, ...keep]), call.outputs === 'view');
     } finally {
@@ -116,12 +118,12 @@ export class GraphInstance implements Disposable {
     options: Pick<GraphRun, 'keep'> = {},
   ): Promise<PreparedGraph> {
     this.#checkOpen();
-    const { compiled, device } = this;
+    const { compiled } = this;
     const keep = options.keep === 'all' ? writtenTensors(compiled) : [...new Set(options.keep ?? [])];
     const values = inferDims(compiled.dims, [], dims);
     // Inputs live to the end, so that what was written once stays good for every run.
     const lasting = [...new Set([...compiled.inputs, ...keep])];
-    const built = await this.#build(planGraph(compiled, values, lasting, device.alignment, device.info.placement));
+    const built = await this.#build(this.#plan(values, lasting));
     if (this.#disposed) built[Symbol.dispose]();
     this.#checkOpen();
     try {
@@ -165,8 +167,7 @@ export class GraphInstance implements Disposable {
       this.#prepared.set(key, known);
       return known;
     }
-    const { alignment, info } = this.device;
-    const plan = planGraph(this.compiled, dims, keep, alignment, info.placement);
+    const plan = this.#plan(dims, keep);
     while (this.#prepared.size >= this.#limit) this.#forgetOldest();
     for (;;) {
       try {
@@ -179,6 +180,11 @@ export class GraphInstance implements Disposable {
         this.#forgetOldest();
       }
     }
+  }
+
+  #plan(dims: DimValues, keep: readonly string[]): GraphPlan {
+    const { alignment, info } = this.device;
+    return planGraph(this.compiled, dims, keep, alignment, info.placement);
   }
 
   async #build(plan: GraphPlan): Promise<BuiltPlan> {
@@ -219,6 +225,16 @@ export class GraphInstance implements Disposable {
       free();
       throw error;
     }
+  }
+
+  /**
+   * `data`, or a copy where it may lie in the device's own memory, as outputs that are views do: that may move, be handed out anew, or
+   * be written with other inputs before it is read.
+   */
+  #apart(data: WeightData): WeightData {
+    const known = this.#resident.weights.values().next().value ?? this.#prepared.values().next().value?.arenas[0];
+    const own = data.buffer instanceof ArrayBuffer && known && data.buffer !== known.view?.(0, 0).buffer;
+    return own ? data : data.slice();
   }
 
   #forgetOldest(): void {
@@ -267,7 +283,8 @@ function collectInputs(
   graph: CompiledGraph,
   given: GraphRun['inputs'],
 ): readonly (DimSource & { readonly data: HostTensor['data'] })[] {
-  const table = given instanceof Map ? (given as ReadonlyMap<string, InputTensor>) : new Map(Object.entries(given));
+  const table =
+    given instanceof Map ? (given as ReadonlyMap<string, InputTensor>) : new Map(Object.entries(given ?? {}));
   for (const name of table.keys())
     if (!graph.inputs.includes(name))
       throw new RuntimeError(
@@ -280,14 +297,15 @@ function collectInputs(
     if (input === undefined || tensor === undefined)
       throw new RuntimeError('R001', `${graph.name} needs input ${name}; its inputs are ${graph.inputs.join(', ')}`);
     const { data, shape } = inputParts(input);
-    const storage = ArrayBuffer.isView(data) ? storageOf(data) : undefined;
-    if (storage !== tensor.storage)
+    // A detached array has no elements, and would pass for an empty one.
+    const detached = (data?.buffer as { readonly detached?: boolean } | undefined)?.detached;
+    if (detached || storageOf(data) !== tensor.storage)
       throw new RuntimeError(
         'R003',
         `input ${name} of ${graph.name} takes ${tensor.storage === 'f32' ? 'a Float32Array' : 'an Int32Array'}, ` +
-          `got ${(data as object | undefined)?.constructor?.name ?? typeof data}; convert it`,
+          `got ${detached ? 'a detached array' : kindOf(data)}; convert it`,
       );
-    return { name, declared: tensor.shape, length: data.length, data, ...(shape ? { shape } : {}) };
+    return { name, declared: tensor.shape, length: data.length, data, ...(shape ? { shape: Array.from(shape) } : {}) };
   });
 }
 

@@ -1,10 +1,10 @@
 /** A single compiled layer on a device: a graph of one step whose tensors carry the layer's own names. */
-import { type Artefact, type Binding, type CompiledGraph, evaluateSize, type PlanTensor } from '@espalier/artefact';
+import type { Artefact, Binding, CompiledGraph, PlanTensor } from '@espalier/artefact';
 import type { Device } from './contract.ts';
 import { RuntimeError } from './errors.ts';
 import { type GraphInstance, type GraphOptions, loadGraph, type OutputTensor } from './graph.ts';
 import type { PreparedGraph } from './prepared.ts';
-import { type InputTensor, inputParts, storageOf, type WeightTensor } from './tensor-data.ts';
+import { type InputTensor, inputParts, kindOf, storageOf, type WeightTensor } from './tensor-data.ts';
 
 /** How a layer is called besides its inputs. */
 export interface LayerRunOptions {
@@ -81,7 +81,7 @@ export async function loadLayer(
   const { manifest } = artefact;
   const bindings = new Map(manifest.bindings.filter((b) => b.role === 'weight').map((b) => [b.name, b]));
   const table = new Map<string, WeightTensor>();
-  for (const [name, given] of Object.entries(weights)) {
+  for (const [name, given] of Object.entries(weights ?? {})) {
     const binding = bindings.get(name);
     if (!binding)
       throw new RuntimeError(
@@ -93,9 +93,10 @@ export async function loadLayer(
     if (!storage)
       throw new RuntimeError(
         'R010',
-        `weight ${name} is a ${data.constructor.name}, ${manifest.name} takes ${binding.storage}; convert it`,
+        `weight ${name} is a ${kindOf(data)}, ${manifest.name} takes ${binding.storage}; convert it`,
       );
-    table.set(name, { data, storage, shape: shape ?? binding.shape.map((size) => evaluateSize(size, {})) });
+    // The shape of a weight has no dims in it.
+    table.set(name, { data, storage, shape: Array.from(shape ?? (binding.shape as readonly number[])) });
   }
   const graph = await loadGraph(device, graphOfLayer(artefact), table, options);
   return {

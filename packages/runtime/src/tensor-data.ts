@@ -38,8 +38,8 @@ type ArrayOf = { f32: Float32Array; i32: Int32Array; f16: Uint16Array; i8: Int8A
 /** The array type of each storage type. f16 travels as the bits. */
 export const arrayTypes = { f32: Float32Array, i32: Int32Array, f16: Uint16Array, i8: Int8Array } as const;
 
-/** The storage type whose elements `data` holds; undefined for an array that is none. */
-export const storageOf = (data: ArrayBufferView): StorageType | undefined =>
+/** The storage type whose elements `data` holds; undefined for what is no array of one. */
+export const storageOf = (data: unknown): StorageType | undefined =>
   (Object.keys(arrayTypes) as StorageType[]).find((storage) => data instanceof arrayTypes[storage]);
 
 /** `bytes` as elements of `storage`; shares the memory. `bytes` must be aligned for them. */
@@ -52,6 +52,9 @@ export const elementsOf = <S extends StorageType>(storage: S, bytes: Uint8Array)
   ) as ArrayOf[S];
 };
 
-/** The parts of an input: `shape` is absent where the caller gave elements alone. */
+/** The parts of an input: `shape` is absent where the caller gave elements alone. Of what is no input, `data` is what was given. */
 export const inputParts = (input: InputTensor): { readonly data: WeightData; readonly shape?: readonly number[] } =>
-  ArrayBuffer.isView(input) ? { data: input } : input;
+  (input as Partial<HostTensor> | undefined)?.data ? (input as HostTensor) : { data: input as WeightData };
+
+/** What a caller gave in place of elements, for messages. */
+export const kindOf = (data: unknown): string => (data as object | undefined)?.constructor?.name ?? typeof data;

@@ -65,7 +65,7 @@ export async function fetchWeight(name: string, weight: WeightSource, room: Arra
   const { storage, shape } = weight;
   const elements = elementsIn(shape);
   const data = await weight.load(elementsOf(storage, new Uint8Array(room, 0, elements * storageBytes[storage])));
-  const held = ArrayBuffer.isView(data) ? storageOf(data) : undefined;
+  const held = storageOf(data);
   if (held !== storage)
     throw new RuntimeError(
       'R010',

@@ -4,7 +4,8 @@
  * a launch are never ordered. A lane's own accesses are.
  *
  * Keeping one writer and two readers an element is enough to find every race with the next access: of two readers in
- * different subgroups or workgroups any writer meets one, and readers of one subgroup are kept by their newest count.
+ * different subgroups or workgroups any writer meets one, and readers of one subgroup are kept by their newest count. Where
+ * lanes may store one value side by side, two writers are kept for the same reason, for whoever stores another value then.
  */
 import type { Shadow } from './memory.ts';
 
@@ -86,8 +87,13 @@ export class Clock {
     const { global } = shadow;
     const { writeEpoch, writeWho, writeSite, readEpoch, otherEpoch } = shadow;
     const epoch = writeEpoch[at] as number;
-    if (epoch !== 0 && !harmless && this.#meets(global, epoch, writeWho[at] as number, lane)) {
+    const met = epoch !== 0 && this.#meets(global, epoch, writeWho[at] as number, lane);
+    if (met && harmless) this.#keepTwin(shadow, at, lane);
+    if (met && !harmless) {
       this.#tell(epoch, writeWho[at] as number, writeSite[at] as number, at, lane, site, true);
+    } else if (!harmless && this.#meetsTwin(shadow, at, lane)) {
+      const twin = shadow.twins();
+      this.#tell(twin.epoch[at] as number, twin.who[at] as number, twin.site[at] as number, at, lane, site, true);
     } else if (readEpoch.length > 0) {
       const first = readEpoch[at] as number;
       const second = otherEpoch[at] as number;
@@ -103,6 +109,24 @@ export class Clock {
     writeEpoch[at] = this.#epoch;
     writeWho[at] = this.#who(lane);
     writeSite[at] = site;
+  }
+
+  #meetsTwin(shadow: Shadow, at: number, lane: number): boolean {
+    if (!shadow.hasTwins) return false;
+    const { epoch, who } = shadow.twins();
+    return epoch[at] !== 0 && this.#meets(shadow.global, epoch[at] as number, who[at] as number, lane);
+  }
+
+  /** `lane` becomes the writer; the one that stored the same before is kept beside it, but where the one kept already meets more. */
+  #keepTwin(shadow: Shadow, at: number, lane: number): void {
+    const { epoch, who, site } = shadow.twins();
+    const known = epoch[at] as number;
+    if (shadow.global && known !== 0 && known < this.#begin) return;
+    const home = this.#subgroupOf((who[at] as number) % MOST_LANES);
+    if (known === this.#epoch && home !== this.#subgroupOf(lane)) return;
+    epoch[at] = shadow.writeEpoch[at] as number;
+    who[at] = shadow.writeWho[at] as number;
+    site[at] = shadow.writeSite[at] as number;
   }
 
   #subgroupOf(lane: number): number {

@@ -69,7 +69,7 @@ export class Machine {
   /** Comes before the store. */
   write(memory: Memory, at: number, lane: number, site: number, value: number): void {
     // No machine can tell which of two lanes stored a value that both store.
-    const harmless = !this.#strict && Object.is(memory.data[at], value);
+    const harmless = !this.#strict && Object.is(memory.data[at], asStored(memory, value));
     if (memory.shadow !== null) this.#clock.write(memory.shadow, at, lane, site, harmless);
   }
 
@@ -354,6 +354,10 @@ export class Machine {
     return lane < this.all.length ? lane : (lane - this.all.length) * this.#lanes;
   }
 }
+
+/** What is read back of a value that is stored. */
+const asStored = ({ data }: Memory, value: number): number =>
+  data instanceof Float16Array ? Math.f16round(value) : data instanceof Int8Array ? (value << 24) >> 24 : value;
 
 /**
  * Whether a buffer has no elements but one that may be read all the same: runtimes hand out no less than four bytes, and

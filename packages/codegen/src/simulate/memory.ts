@@ -107,7 +107,8 @@ const none = new Int32Array(0);
 
 /**
  * Who touched each element last: the writer, and two readers since. Each as an epoch (0: nobody), a lane with the subgroup
- * barriers it had passed, and a site. `Clock.meets` says what these mean.
+ * barriers it had passed, and a site. `Clock.meets` says what these mean. And who wrote the same value beside the writer, of
+ * which there is mostly nobody, so those arrays are made when they are first wanted.
  */
 export class Shadow {
   /** Whether what an earlier workgroup did counts. */
@@ -121,6 +122,7 @@ export class Shadow {
   readonly otherEpoch: Int32Array;
   readonly otherWho: Int32Array;
   readonly otherSite: Int32Array;
+  #twins: { readonly epoch: Int32Array; readonly who: Int32Array; readonly site: Int32Array } | null = null;
 
   constructor(length: number, shadowed: Exclude<Shadowed, 'none'>, global: boolean) {
     const array = (): Int32Array<ArrayBuffer> => new Int32Array(length);
@@ -135,5 +137,16 @@ export class Shadow {
     this.otherEpoch = read();
     this.otherWho = read();
     this.otherSite = read();
+  }
+
+  get hasTwins(): boolean {
+    return this.#twins !== null;
+  }
+
+  /** Who wrote the same value as the writer, unordered with it. */
+  twins(): { readonly epoch: Int32Array; readonly who: Int32Array; readonly site: Int32Array } {
+    const array = (): Int32Array => new Int32Array(this.writeEpoch.length);
+    this.#twins ??= { epoch: array(), who: array(), site: array() };
+    return this.#twins;
   }
 }

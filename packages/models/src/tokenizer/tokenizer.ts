@@ -120,6 +120,14 @@ export function createTokenizer(contents: TokenizerContents): Tokenizer {
     const whole = inner.post_processor?.post_process(first, second, true);
     return { tokens: whole?.tokens ?? [...first, ...(second ?? [])], types: whole?.token_type_ids ?? [] };
   };
+  /** Tokens that are added to a text, or to a pair. */
+  const overheadOf = (pair: boolean): number =>
+    checkAssembled(
+      () => assemble([], pair ? [] : null),
+      (token) => inner.token_to_id(token),
+      file,
+    ).tokens.length;
+  overheadOf(false);
   const unknownId = (json['model'] as Readonly<Record<string, unknown>>)['unk_token'];
   const idOfPiece = (token: string): number =>
     inner.token_to_id(token) ?? (typeof unknownId === 'string' ? inner.token_to_id(unknownId) : undefined) ?? padId;
@@ -143,7 +151,7 @@ export function createTokenizer(contents: TokenizerContents): Tokenizer {
         hint: `Pass a maxLength of at most ${maxTokens}.`,
       });
     }
-    const overhead = assemble([], pairs === undefined ? null : []).tokens.length;
+    const overhead = overheadOf(pairs !== undefined);
     const limit = maxLength ?? maxTokens;
     if (limit < overhead) {
       throw new CheckpointError('M032', `maxLength is ${limit}, the special tokens alone need ${overhead}`);
@@ -201,6 +209,29 @@ export function createTokenizer(contents: TokenizerContents): Tokenizer {
     vocabularySize,
     maxTokens,
   };
+}
+
+/**
+ * Runs a post-processor, of which only its use shows whether it makes sense, and checks the tokens that it gives.
+ *
+ * @throws CheckpointError M031
+ */
+function checkAssembled<T extends { readonly tokens: readonly unknown[] }>(
+  assemble: () => T,
+  idOf: (token: string) => number | undefined,
+  file: string | undefined,
+): T {
+  const unusable = (why: string, cause?: unknown): CheckpointError =>
+    new CheckpointError('M031', `the post_processor of tokenizer.json ${why}`, { file, cause });
+  let assembled: T;
+  try {
+    assembled = assemble();
+  } catch (cause) {
+    throw unusable(`cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
+  const strange = assembled.tokens.findIndex((token) => typeof token !== 'string' || idOf(token) === undefined);
+  if (strange < 0) return assembled;
+  throw unusable(`adds ${kindOf(assembled.tokens[strange])}, which is no token of the vocabulary`);
 }
 
 /** Cuts at the end; of a pair, from whichever is longer, as transformers' `longest_first`. */

@@ -18,7 +18,7 @@ interface Finished {
 
 /** Runs a program to its end, or to the time limit. */
 const finish = (program: string, args: readonly string[], cwd?: string): Promise<Finished> =>
-  new Promise((resolve) => {
+  new Promise<Finished>((resolve) => {
     execFile(
       program,
       [...args],
@@ -35,7 +35,8 @@ const finish = (program: string, args: readonly string[], cwd?: string): Promise
         resolve({ ok: error === null, text: text === '' && error !== null ? error.message : text });
       },
     );
-  });
+    // What cannot even be the name of a program is thrown at once.
+  }).catch((error: unknown) => ({ ok: false, text: error instanceof Error ? error.message : String(error) }));
 
 const isProgram = async (path: string): Promise<boolean> =>
   access(path, constants.X_OK).then(
@@ -69,7 +70,10 @@ export async function findNvcc(path?: string): Promise<Nvcc | { readonly reason:
   const said = await finish(program, ['--version']);
   const version = /release (\d+\.\d+)/.exec(said.text)?.[1];
   if (!said.ok || version === undefined) return { reason: `${program} does not work: ${firstLines(said.text)}` };
-  const known = architectures((await finish(program, ['--list-gpu-code'])).text);
+  const listed = await finish(program, ['--list-gpu-code']);
+  const known = architectures(listed.text);
+  if (!listed.ok || known.length === 0)
+    return { reason: `${program} lists no architectures (--list-gpu-code): ${firstLines(listed.text)}` };
   const name = `nvcc ${version}`;
   const run = (job: { readonly source: string; readonly name: string }, kind: KernelImage['kind'], arch: string) =>
     compileWith(program, name, job, kind, arch);
@@ -104,7 +108,7 @@ async function compileWith(
   kind: KernelImage['kind'],
   arch: string,
 ): Promise<KernelImage> {
-  const folder = await mkdtemp(join(tmpdir(), 'espalier-nvcc-'));
+  const folder = await temporaryFolder(name, compiler);
   try {
     await writeFile(join(folder, 'kernels.cu'), source);
     const args = [`-${kind}`, `-arch=${arch}`, ...sharedFlags, '-lineinfo', '-o', `kernels.${kind}`, 'kernels.cu'];
@@ -114,9 +118,27 @@ async function compileWith(
         'A010',
         `${compiler} refuses the code of ${name} (nvcc ${args.join(' ')}):\n${text}\nCompile the layer again with a compiler of this release, and report it if it stays`,
       );
-    const bytes = new Uint8Array(await readFile(join(folder, `kernels.${kind}`)));
+    const bytes = new Uint8Array(await readFile(join(folder, `kernels.${kind}`)).catch(() => []));
+    if (bytes.length === 0)
+      throw new ArtefactError(
+        'A010',
+        `${compiler} reports success and writes no code of ${name} (${program} ${args.join(' ')}); repair the CUDA toolkit, or name another nvcc`,
+      );
     return { bytes, kind, origin: `${compiler}, ${arch}` };
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function temporaryFolder(layer: string, compiler: string): Promise<string> {
+  try {
+    return await mkdtemp(join(tmpdir(), 'espalier-nvcc-'));
+  } catch (cause) {
+    throw new ArtefactError(
+      'A013',
+      `${layer} has no PTX, and ${compiler} has no folder to compile it in: ${(cause as Error).message}; ` +
+        'set TMPDIR to a folder that can be written, or add PTX where there is one (withPtx)',
+      { cause },
+    );
   }
 }

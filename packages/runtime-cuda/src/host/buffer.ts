@@ -8,6 +8,19 @@ const GUARD_BYTES = 4096;
 const GUARD = 0xa5;
 const untouched = new Uint8Array(GUARD_BYTES).fill(GUARD);
 
+/** Throws RuntimeError R020; koffi gives less than 2 GiB at once. */
+function allocate(size: number): bigint {
+  try {
+    return koffi.alloc('uint8_t', size) as bigint;
+  } catch (cause) {
+    throw new RuntimeError(
+      'R020',
+      `out of memory: ${size} bytes at once are not to be had here (${(cause as Error).message}); run fewer tokens at once`,
+      { cause },
+    );
+  }
+}
+
 /** Aligned bytes between two guards. */
 export class HostMemory {
   readonly byteLength: number;
@@ -21,7 +34,7 @@ export class HostMemory {
   constructor(byteLength: number) {
     this.byteLength = byteLength;
     const size = byteLength + 2 * GUARD_BYTES + ALIGNMENT;
-    this.#base = koffi.alloc('uint8_t', size) as bigint;
+    this.#base = allocate(size);
     this.#all = new Uint8Array(koffi.view(this.#base, size));
     const alignment = BigInt(ALIGNMENT);
     this.address = ((this.#base + BigInt(GUARD_BYTES) + alignment - 1n) / alignment) * alignment;

@@ -1,6 +1,6 @@
 /** Printed CUDA C as a shared library for this machine's CPU: g++ and the header host.h, the source itself unchanged. */
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Artefact, ArtefactError } from '@espalier/artefact';
@@ -44,13 +44,20 @@ export async function hostCompiler(program: string): Promise<string> {
 
 /**
  * Compiles an artefact's source; resolves to the path of the library. `espalier_run` of it takes the index of a launch, the
- * number of blocks and threads, pointers, dims and a place for 256 bytes of text. Rejects with ArtefactError A010.
+ * number of blocks and threads, pointers, dims and a place for 256 bytes of text. Rejects with ArtefactError A010, or RuntimeError
+ * R026 where `folder` cannot be written.
  */
 export async function compileForHost(program: string, artefact: Artefact, folder: string): Promise<string> {
   const { manifest, source } = artefact;
   const path = (extension: string): string => join(folder, `${manifest.checksum}.${extension}`);
-  await writeFile(path('cu'), source);
-  await writeFile(path('cpp'), callers(artefact, path('cu')));
+  try {
+    // A cleaner of temporary files may have taken the folder of a device that was idle.
+    await mkdir(folder, { recursive: true });
+    await writeFile(path('cu'), source);
+    await writeFile(path('cpp'), callers(artefact, path('cu')));
+  } catch (cause) {
+    throw noFolder(cause);
+  }
   const { ok, text } = await finish(program, [path('cpp'), '-o', path('so'), ...FLAGS]);
   if (!ok)
     throw new ArtefactError(
@@ -59,6 +66,15 @@ export async function compileForHost(program: string, artefact: Artefact, folder
     );
   return path('so');
 }
+
+/** The error for a folder that cannot be made or written. */
+export const noFolder = (cause: unknown): RuntimeError =>
+  new RuntimeError(
+    'R026',
+    `the host check has no folder to compile in: ${cause instanceof Error ? cause.message : String(cause)}; ` +
+      'set TMPDIR to a folder that can be written',
+    { cause },
+  );
 
 /** The functions that call each kernel with the pointers and dims that it takes. */
 function callers({ manifest }: Artefact, source: string): string {

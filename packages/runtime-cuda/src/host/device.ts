@@ -9,7 +9,7 @@ import { type Artefact, verifyChecksum } from '@espalier/artefact';
 import { checkLaunch, type Device, type DeviceInfo, type DeviceLaunch, RuntimeError } from '@espalier/runtime';
 import { checkLoadable } from '../program.ts';
 import { ALIGNMENT, HostBuffer } from './buffer.ts';
-import { compileForHost, hostCompiler } from './compile.ts';
+import { compileForHost, hostCompiler, noFolder } from './compile.ts';
 import { HostProgram } from './program.ts';
 import { HostSubmission } from './submission.ts';
 
@@ -18,10 +18,18 @@ export interface HostCudaOptions {
   readonly compiler?: string;
 }
 
-/** Opens the device. Rejects with RuntimeError R026 where there is no g++, or the machine is of another kind. */
+/** Opens the device. Rejects with RuntimeError R026 where there is no g++, no folder to compile in, or the machine is of another kind. */
 export async function openHostCuda(options: HostCudaOptions = {}): Promise<HostCudaDevice> {
   const compiler = options.compiler ?? 'g++';
   return new HostCudaDevice(compiler, await hostCompiler(compiler));
+}
+
+function makeFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'espalier-cuda-host-'));
+  } catch (cause) {
+    throw noFolder(cause);
+  }
 }
 
 /** See `Device`. Open one with `openHostCuda`. */
@@ -29,7 +37,7 @@ export class HostCudaDevice implements Device {
   readonly info: DeviceInfo;
   readonly alignment = ALIGNMENT;
   readonly #compiler: string;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'espalier-cuda-host-'));
+  readonly #folder = makeFolder();
   /** Libraries by checksum: the same source is compiled once. */
   readonly #libraries = new Map<string, Promise<string>>();
   readonly #alive = new Set<Disposable>();
@@ -71,7 +79,11 @@ export class HostCudaDevice implements Device {
     const { manifest } = artefact;
     const library = this.#libraries.get(manifest.checksum) ?? compileForHost(this.#compiler, artefact, this.#folder);
     this.#libraries.set(manifest.checksum, library);
-    const path = await library;
+    // What failed may do so for want of room or memory, and is tried again.
+    const path = await library.catch((error: unknown) => {
+      this.#libraries.delete(manifest.checksum);
+      throw error;
+    });
     this.#checkOpen();
     return this.#keep(new HostProgram(this.#host, manifest, path, (program) => this.#alive.delete(program)));
   }
