@@ -104,8 +104,15 @@ function anyInteger(g: Grammar, scope: Scope, depth: number): Value {
     }
     case 7: {
       const a = one();
+      const sign = rng.chance(0.5) ? '//' : '%';
+      if (rng.chance(0.2)) {
+        // A size, which may come out below 1: then the run must say so, where it is computed at all.
+        const size = g.size();
+        const less = rng.chance(0.2) ? 1 + rng.int(3) : 0;
+        return value(a.magnitude + size.value, node('i32', '(', a.node, ` ${sign} (${size.text} - ${less}))`));
+      }
       const by = 2 + rng.int(6);
-      return value(a.magnitude + by, node('i32', '(', a.node, rng.chance(0.5) ? ` // ${by})` : ` % ${by})`));
+      return value(a.magnitude + by, node('i32', '(', a.node, ` ${sign} ${by})`));
     }
     case 8: {
       const [a, b] = [one(), one()];

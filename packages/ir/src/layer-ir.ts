@@ -29,7 +29,7 @@ export type StorageType = 'f32' | 'f16' | 'i32' | 'i8';
 /**
  * Scalar operations. Arithmetic works on f32 or i32 (both operands of one type); `div`, `sqrt`, `exp`, `ln`, `tanh`,
  * `erf` and `floor` are f32 only; `floordiv` and `mod` are i32 only, round towards minus infinity, and their divisor is
- * a literal or a size: where it is below 1 when it runs, the run ends with a fault. min and max propagate NaN.
+ * a literal or a size: one that is 0, or a size below 1, ends the run with a fault. min and max propagate NaN.
  * Comparisons give bool and are false for NaN, except `ne`. `to_i32` truncates, saturates, and gives 0 for NaN.
  */
 export type ScalarOp =

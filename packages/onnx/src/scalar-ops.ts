@@ -31,7 +31,7 @@ function floored(space: Space, a: Value, b: Value): { readonly quotient: Value; 
   const one = { name: space.builder.constant('i64', [], [1]), axes: [] };
   const dividend = i64(space, a);
   const wide = i64(space, b);
-  // A divisor of 0 is met only where no element is computed, but constant folding would compute it all the same.
+  // A divisor of 0 is a fault elsewhere, where an element is computed; constant folding would compute it all the same, and end the process.
   const divisor = elementwise(space, 'Where', [elementwise(space, 'Equal', [wide, zero]), one, wide]);
   const remainder = elementwise(space, 'Mod', [dividend, divisor]);
   const quotient = elementwise(space, 'Div', [elementwise(space, 'Sub', [dividend, remainder]), divisor]);

@@ -35,7 +35,8 @@ function findUnchecked(layer: LayerIR): ReadonlySet<Expr> {
 
 /** Whether a divisor is 1 or more wherever loops over `around` run. */
 function isPositive(divisor: Expr | undefined, around: readonly Size[]): boolean {
-  if (divisor?.kind === 'literal') return divisor.value >= 1;
+  // The checker refuses numbers below 0; 0 is what a size of compile time may be.
+  if (divisor?.kind === 'literal') return divisor.value !== 0;
   if (divisor?.kind !== 'size') return false;
   // A loop over B·S runs only where both are 1 or more; dims are never negative.
   const runs = new Set(around.flatMap(([only, ...more]) => (more.length === 0 && only ? only.dims : [])));

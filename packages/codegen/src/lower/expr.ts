@@ -53,7 +53,7 @@ function lowerOp(e: Extract<LayerExpr, { kind: 'op' }>, scope: Scope): Expr {
     scope.emit({ kind: 'check', condition: k.op('ge', b, k.i32(1)), fault });
   }
   // What follows a failed check must not trap; nor must what is hoisted out of a loop that does not run.
-  return k.op(e.op, a, b.kind === 'literal' && b.value >= 1 ? b : k.max(b, k.i32(1)));
+  return k.op(e.op, a, b.kind === 'literal' && b.value !== 0 ? b : k.max(b, k.i32(1)));
 }
 
 function lowerAccess(e: Access, scope: Scope): Expr {

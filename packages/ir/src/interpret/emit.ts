@@ -163,7 +163,8 @@ export function emitStatement(context: EmitContext, statement: Statement): State
 
   function checkDivisor(expr: Extract<Expr, { kind: 'op' }>, divisor: string): void {
     const [, by] = expr.args;
-    if (by?.kind === 'literal' && by.value >= 1) return;
+    // The checker refuses numbers below 0; 0 is what a size of compile time may be.
+    if (by?.kind === 'literal' && by.value !== 0) return;
     const names = [...around];
     const site = sites.push({ checked: expr, around: names }) - 1;
     push(`if (!(${divisor} >= 1)) fail(${site}, 1, ${divisor}, [${names.map(variable).join(', ')}]);`);
