@@ -22,7 +22,7 @@ import { mapStatements } from './kernel-ir/walk.ts';
 import { type Eased, ease, isExcess, statementsOf, withEased } from './lower/ease.ts';
 import { placeOf, readsOf, writesOf } from './lower/layer-expr.ts';
 import { partition, partitionGenerically, type Unit } from './lower/partition.ts';
-import { applicable, lowerUnit } from './lower/unit.ts';
+import { applicable, lowerUnit, suits } from './lower/unit.ts';
 import { usedBuffers } from './passes/flatten.ts';
 import { type Observe, pipelineFor } from './pipeline.ts';
 import { applySchedule, applyStep } from './schedule/apply.ts';
@@ -69,7 +69,7 @@ interface Lowered {
 }
 
 /** Compiles a layer for a target. Deterministic; throws CompileError (C001 unknown capability, C002 schedule for an
- * unknown kernel; C003 and C004 are `tuned`'s) and ScheduleRefusal. */
+ * unknown kernel; C003 and C004 are `tuned`'s; C005 a form that a unit can't take) and ScheduleRefusal. */
 export async function compile(layer: LayerIR, options: CompileOptions): Promise<Artefact> {
   const { target } = options;
   const capabilities = capabilitiesOf(target, options.capabilities ?? {});
@@ -175,6 +175,11 @@ export function lowerLayer(
     return applicable(unit, unit.kind === 'generic' ? [PLAIN] : target.variants(unit, capabilities, layer)).flatMap(
       ({ variant, when }): readonly Lowered[] => {
         const name = variant.name === '' ? `k${i}` : `k${i}_${variant.name}`;
+        if (!suits(unit, variant.form))
+          throw new CompileError(
+            'C005',
+            `${layer.name}: ${place} can't be computed in the form "${variant.form.form}"; search again for this layer, or compile without the tuning`,
+          );
         const kernels = lowerUnit(unit, layer, variant, exported, name);
         return kernels.map((written, part): Lowered => {
           const unnumbered = withoutUnused(labelled(written));

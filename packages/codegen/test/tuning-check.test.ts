@@ -1,8 +1,9 @@
 /** Tunings as files may hold them: what leaves a number of rows without its kernel, or names no form, is refused before anything is made of it. */
-import { standardLayer } from '@espalier/ir';
+import { layerFromText, standardLayer } from '@espalier/ir';
 import { describe, expect, it } from 'vitest';
 import {
   CompileError,
+  compile,
   cuda,
   partition,
   shapeOf,
@@ -66,6 +67,24 @@ describe('a tuning', () => {
     const tuning: Tuning = { version: 1, target: 'wasm', capabilities: {}, shapes: { s: [rest as Variant] } };
     expect(() => tuned(wasm, tuning)).toThrow(CompileError);
     expect(() => tuned(wasm, tuning)).toThrow('C004: the tuning can\'t be used: variant 1 of "s" begins at 4 rows');
+  });
+
+  it.each<[string, Variant['form']]>([
+    ['norm', { form: 'grouped', chunk: 8, first: 2, block: 4, together: 2 }],
+    ['norm', { form: 'sorted', first: 1, stretches: 4, subgroups: 2, lanes: 32 }],
+    ['norm', { form: 'subtrees', levels: 2, subgroups: 1, lanes: 32, team: 8 }],
+    ['norm', { form: 'blocks', rows: 4, columns: 8, depth: 8 }],
+    ['dense', { form: 'grouped', chunk: 8, first: 2, block: 4, together: 2 }],
+  ])('whose form does not suit %s is refused when the layer is compiled: %j', async (name, form) => {
+    const texts: Readonly<Record<string, string>> = {
+      norm: 'layer norm(T) { input x[T, 8] output y[t, o in 8] = x[t, o] / (sum i: x[t, i]) }',
+      dense: 'layer dense(T) { input x[T, 8] weight w[8, 8] output y[t, o in 8] = sum i: x[t, i] * w[o, i] }',
+    };
+    const layer = layerFromText(texts[name] ?? '');
+    const shapes = Object.fromEntries(partition(layer).map((unit) => [shapeOf(unit), [{ name: '', from: 0, form }]]));
+    const target = tuned(wasm, { version: 1, target: 'wasm', capabilities: {}, shapes });
+    await expect(compile(layer, { target })).rejects.toThrow(`can't be computed in the form "${form.form}"`);
+    await expect(compile(layer, { target })).rejects.toMatchObject({ code: 'C005' });
   });
 
   it.each([

@@ -6,12 +6,13 @@ import { toSizeExpr } from '../size-expr.ts';
 import type { Form, Variant } from '../target.ts';
 import { lowerContract } from './contract.ts';
 import { lowerGeneric } from './generic.ts';
-import { lowerGrouped } from './grouped-walk.ts';
+import { groupedWalk, lowerGrouped } from './grouped-walk.ts';
 import type { Unit } from './partition.ts';
 import { lowerRows, rowSizes } from './rows.ts';
-import { lowerSorted } from './sorted-walk.ts';
+import { lowerSorted, sortedWalk } from './sorted-walk.ts';
 import { lowerSubtrees } from './subtrees.ts';
-import { lowerTile } from './tile.ts';
+import { planSubtrees } from './subtrees-plan.ts';
+import { isTileable, lowerTile } from './tile.ts';
 
 /** How many rows a unit has: what its variants are chosen by. */
 export function rowsOf(unit: Unit): Size {
@@ -42,6 +43,25 @@ export function applicable(
     const from = { size: toSizeExpr(rows), from: variant.from };
     return { variant, when: variant.below === undefined ? from : { ...from, below: variant.below } };
   });
+}
+
+/** Whether a unit can be computed in a form. Targets ask for forms that suit; a tuning from a file may not. */
+export function suits(unit: Unit, form: Form): boolean {
+  switch (form.form) {
+    case 'sorted':
+      return unit.kind === 'rows' && sortedWalk(unit, form.first) !== null;
+    case 'grouped':
+      return unit.kind === 'rows' && groupedWalk(unit, form.first) !== null;
+    case 'subtrees':
+      return unit.kind === 'rows' && planSubtrees(unit) !== null;
+    case 'tile':
+      return unit.kind === 'contract' && isTileable(unit);
+    case 'blocks':
+      return unit.kind === 'contract';
+    case 'elements':
+    case 'rows':
+      return true;
+  }
 }
 
 /** The kernels of a unit, in the order in which they run; all but a few forms make one. `exported`: tensors that must reach memory. */
