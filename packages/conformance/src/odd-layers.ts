@@ -198,6 +198,18 @@ export const oddLayers: readonly OddLayer[] = [
 }`,
   },
   {
+    name: 'weights multiplied by themselves: what rows read is what columns read',
+    dims: { R: 33 },
+    runs: [{}],
+    text: `layer gram(R) {
+  weight w[R, 3, 5], h[R, 40]: f16, q[R, 40]: i8, f[R, 40]
+  output whole[k in R, r in R] = sum i in 3, j in 5: w[k, i, j] * w[r, i, j]
+  output halves[k in R, r in R] = sum i: h[k, i] * h[r, i]
+  output bytes[k in R, r in R] = sum i: f32(q[k, i]) * 0.01 * f32(q[r, i]) * 0.01
+  output both[k in R, r in R] = (sum i: f[k, i] * f[r, i]) + f[k, 3]
+}`,
+  },
+  {
     name: 'gated product of two sums, and a sum beside it',
     dims: { D: 10, O: 17 },
     runs: tokens,

@@ -13,6 +13,7 @@ import type { Contraction } from './partition.ts';
 import type { Scope } from './scope.ts';
 
 type Reduce = Extract<LayerExpr, { kind: 'reduce' }>;
+type Access = Extract<LayerExpr, { kind: 'access' }>;
 
 /** Loops that do nothing but touch have labels that begin so. */
 export const TOUCHING = 'touch';
@@ -33,8 +34,12 @@ export function touchWeights(sums: readonly Reduce[], { weights }: Contraction, 
   // What is stored in another type is widened when it is read, from places that a target may choose.
   const names = new Set(weights.map((w) => w.tensor).filter((name) => scope.kernel.tensor(name).storage === 'f32'));
   if (names.size === 0) return;
+  // A weight may stand on both sides of the product: what rows read of it is no column's.
+  const column = at.columnAxis.name;
+  const ofColumns = (access: Access): boolean =>
+    names.has(access.tensor) && access.indices.some((i) => i.kind === 'index' && i.name === column);
   for (const sum of sums)
-    for (const access of accessesOf(sum.body)) if (names.has(access.tensor)) touch(sum, access, at, inner);
+    for (const access of accessesOf(sum.body)) if (ofColumns(access)) touch(sum, access, at, inner);
   if (at.isFirst.kind === 'literal') scope.emit(...inner.block);
   else scope.emit({ kind: 'if', condition: at.isFirst, then: inner.block, otherwise: [] });
 }
